@@ -57,7 +57,7 @@ def train_here(
     device: str,
     *,
     tokens_per_row: int,
-    autocast: bool = False,
+    precision: str = "float32",
     lr: float = 1e-6,
     steps: int = 2,
     keep_gradient: bool = False,
@@ -66,14 +66,14 @@ def train_here(
     """Take `steps` steps on the batch with `grpo.train_step`, and time them.
 
     Args:
-                model: Model folder.
-                batch: Batch of real episodes.
+        model: Model folder.
+        batch: Batch of real episodes.
         device: "cpu" or "cuda".
         tokens_per_row: The largest number of tokens of a packed sequence.
-        autocast: Use bfloat16 products with float32 weights.
+        precision: As `model.precision` in a training configuration.
         lr: Learning rate.
-                steps: Number of steps.
-                keep_gradient: Keep the gradient of the first step.
+        steps: Number of steps.
+        keep_gradient: Keep the gradient of the first step.
         settings: Additional ``key=value`` settings of the configuration.
     """
     config = load_config(
@@ -82,7 +82,7 @@ def train_here(
         [
             f"model.path={model}",
             f"model.device={device}",
-            f"model.precision={'autocast' if autocast else 'float32'}",
+            f"model.precision={precision}",
             "out=unused",
             f"tokens_per_row={tokens_per_row}",
             "selection.loss_aggregation=token",

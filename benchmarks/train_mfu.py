@@ -85,7 +85,7 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
         batch,
         arguments.device,
         tokens_per_row=arguments.tokens_per_row,
-        autocast=arguments.precision == "autocast",
+        precision=arguments.precision,
         steps=1 + arguments.steps,
         settings=tuple(arguments.settings),
     )
@@ -126,7 +126,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--model", required=True, help="folder of a Llama or Qwen model with its tokenizer")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    parser.add_argument("--precision", choices=("float32", "autocast"), default="autocast")
+    parser.add_argument("--precision", choices=("float32", "autocast", "bfloat16"), default="autocast")
     parser.add_argument("--game", default=GAME.tasks, help="source of the tasks")
     parser.add_argument("--tasks", type=int, default=4, help="number of tasks")
     parser.add_argument("--group", type=int, default=4, help="episodes per task")

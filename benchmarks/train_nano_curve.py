@@ -13,8 +13,12 @@
 
 The results of every stage are stored in `--out`. If you run the same command again, finished stages are skipped and an
 interrupted stage resumes. At the end the program prints JSON: the held-out item-F1 of the warm start and of the trained
-model by width, and the minutes of reinforcement learning. `--roles lead` or `--roles subagent` trains only one role.
-`--single` trains the single agent. The settings are those of the preset `nano-cpu`. Arguments `key=value` change them.
+model by width, and the minutes of reinforcement learning. The settings are those of the preset `nano-cpu`. Arguments
+`key=value` change them.
+
+`--roles lead` or `--roles subagent` trains only one role. With `--weights frozen`, the other role keeps the weights of
+the warm start. `--weights adapters` and `--weights separate` train weights for each role. `--single` trains the single
+agent.
 """
 
 from __future__ import annotations
@@ -73,13 +77,20 @@ def main() -> None:
     parser.add_argument("--episodes", type=int, default=150, help="number of the expert's episodes per world")
     parser.add_argument("--warm-steps", type=int, default=1500, help="number of steps of the warm start")
     parser.add_argument("--roles", nargs="+", choices=("lead", "subagent"), default=["lead", "subagent"])
+    parser.add_argument(
+        "--weights",
+        choices=("shared", "frozen", "adapters", "separate"),
+        default="shared",
+        help="which weights the roles have, as in roles.weights; adapters have rank 32 unless model.lora.rank is given",
+    )
     parser.add_argument("--single", action="store_true", help="train the single agent instead of a team")
     parser.add_argument(
         "settings", nargs="*", help="key=value settings of reinforcement learning, such as optim.lr=2e-4"
     )
     arguments = parser.parse_args()
     roles = ["single"] if arguments.single else arguments.roles
-    name = "-".join([arguments.algorithm, *roles, str(arguments.seed)])
+    weights = [] if arguments.weights == "shared" else [arguments.weights]
+    name = "-".join([arguments.algorithm, *roles, *weights, str(arguments.seed)])
     config = configure(arguments, roles, arguments.out / name)
 
     model = arguments.out / "nano"
@@ -101,6 +112,8 @@ def configure(arguments: argparse.Namespace, roles: Sequence[str], out: Path) ->
         f"out={out}",
         f"seed={arguments.seed}",
         f"selection.roles={json.dumps(roles)}",
+        f"roles.weights={arguments.weights}",
+        *(("model.lora.rank=32", "model.lora.alpha=32") if arguments.weights == "adapters" else ()),
         *(PPO if arguments.algorithm == "ppo" else ()),
         *(["game.team=false", "widths=[]", "evaluation.widths=[]"] if arguments.single else []),
     ]

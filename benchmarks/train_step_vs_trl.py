@@ -80,7 +80,7 @@ def one_side(arguments: argparse.Namespace) -> dict[str, Any]:
         torch.set_num_threads(arguments.threads)
     batch = Batch.load(arguments.batch)
     keep = arguments.gradient is not None
-    autocast = arguments.precision == "autocast" and not keep
+    precision = "float32" if keep else arguments.precision
     count = 1 if keep else 1 + arguments.steps
     if arguments.side == "here":
         taken = train_here(
@@ -88,7 +88,7 @@ def one_side(arguments: argparse.Namespace) -> dict[str, Any]:
             batch,
             arguments.device,
             tokens_per_row=arguments.tokens_per_row,
-            autocast=autocast,
+            precision=precision,
             steps=count,
             keep_gradient=keep,
             settings=tuple(arguments.settings),
@@ -97,7 +97,7 @@ def one_side(arguments: argparse.Namespace) -> dict[str, Any]:
         options = TrlOptions(
             arguments.trl_sequences,
             "sorted" if "sorted" in arguments.side else "batch",
-            autocast=autocast,
+            precision=precision,
             checkpointing="checkpointing" in arguments.side,
             liger="liger" in arguments.side,
             attention=arguments.trl_attention,
@@ -161,21 +161,31 @@ def compare(arguments: argparse.Namespace) -> dict[str, Any]:
         )
         batch.save(path)
         tell(f"batch: {json.dumps(batch.describe())}")
-        gradients = []
-        for side in ("here", "trl"):
-            kept = Path(folder) / f"{side}.pt"
-            child(arguments, side, path, kept)
-            gradients.append(torch.load(kept, weights_only=True))
-        likeness = alike(*gradients)
-        tell(f"gradients: {json.dumps(likeness)}")
-        if likeness["cosine"] <= LEAST_COSINE:
-            raise WideSeekError(f"the gradients of the two sides differ too much: {likeness}")
+        likeness = None if arguments.no_gradients else compare_gradients(arguments, path, Path(folder))
         runs: dict[str, list[dict[str, Any]]] = {side: [] for side in sides}
         for number in range(arguments.rounds):
             for side in sides if number % 2 == 0 else reversed(sides):
                 runs[side].append(child(arguments, side, path))
                 tell(f"round {number + 1}, {side}: {runs[side][-1]['seconds']}")
     return {"batch": batch.describe(), "gradients": likeness, **figures(runs, batch)}
+
+
+def compare_gradients(arguments: argparse.Namespace, batch: Path, folder: Path) -> dict[str, float]:
+    """Compare the gradients of both sides in float32.
+
+    Raises:
+        WideSeekError: They differ too much.
+    """
+    gradients = []
+    for side in ("here", "trl"):
+        kept = folder / f"{side}.pt"
+        child(arguments, side, batch, kept)
+        gradients.append(torch.load(kept, weights_only=True))
+    likeness = alike(*gradients)
+    tell(f"gradients: {json.dumps(likeness)}")
+    if likeness["cosine"] <= LEAST_COSINE:
+        raise WideSeekError(f"the gradients of the two sides differ too much: {likeness}")
+    return likeness
 
 
 def figures(runs: dict[str, list[dict[str, Any]]], batch: Batch) -> dict[str, Any]:
@@ -223,7 +233,7 @@ def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     made.add_argument("--model", required=True, help="folder of a model with its tokenizer")
     made.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    made.add_argument("--precision", choices=("float32", "autocast"), default="float32")
+    made.add_argument("--precision", choices=("float32", "autocast", "bfloat16"), default="float32")
     made.add_argument("--game", default=GAME.tasks, help="source of the tasks")
     made.add_argument("--tasks", type=int, default=1, help="number of tasks")
     made.add_argument("--group", type=int, default=4, help="episodes per task")
@@ -237,6 +247,7 @@ def parser() -> argparse.ArgumentParser:
         "--trl-checkpointing", action="store_true", help="also run TRL with checkpointing, its default"
     )
     made.add_argument("--trl-liger", action="store_true", help="also run TRL with Liger's kernels (GPU)")
+    made.add_argument("--no-gradients", action="store_true", help="do not compare the gradients first")
     made.add_argument("--no-sorted", action="store_true", help="do not run TRL with sorted sequences")
     made.add_argument("--rounds", type=int, default=3, help="number of processes per side")
     made.add_argument("--steps", type=int, default=2, help="number of steps to time per process")

@@ -33,8 +33,10 @@ class TrlOptions:
     sequences: int
     """Sequences per forward and backward pass. An even number that divides the batch."""
     padding: Padding = "batch"
-    autocast: bool = False
-    """Use bfloat16 products with float32 weights, as TRL does with ``bf16=True``."""
+    precision: str = "float32"
+    """Number types: "float32"; "autocast" (float32 weights, bfloat16 products, as TRL does with ``bf16=True``); or
+    "bfloat16" weights.
+    """
     checkpointing: bool = False
     """Compute activations again in the backward pass, which is TRL's default."""
     attention: str = "sdpa"
@@ -153,10 +155,13 @@ def train_with_trl(
             learning_rate=options.lr,
             lr_scheduler_type="constant",
             max_grad_norm=1.0 if options.clip else 0.0,
-            bf16=options.autocast,
+            bf16=options.precision == "autocast",
             gradient_checkpointing=options.checkpointing,
             use_liger_kernel=options.liger,
-            model_init_kwargs={"dtype": "float32", "attn_implementation": options.attention},
+            model_init_kwargs={
+                "dtype": "bfloat16" if options.precision == "bfloat16" else "float32",
+                "attn_implementation": options.attention,
+            },
             report_to="none",
             logging_strategy="no",
             save_strategy="no",

@@ -9,6 +9,7 @@ write in another language. Replace `model` by a request for a chat completion.
 """
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -22,18 +23,27 @@ def call(url: str, body: dict | None = None) -> dict:
 
 
 def model(messages: list[dict], tools: list[dict], turns_left: int) -> dict:
-    """An assistant message. The agent calls its first tool once, and then ends."""
-    name = tools[0]["function"]["name"]
+    """An assistant message. A subagent opens the list of rows and reports its entries. The lead answers with them."""
     question = next(message["content"] for message in messages if message["role"] == "user")
-    if turns_left == 1 or any(message["role"] == "tool" for message in messages):
-        return {"role": "assistant", "content": "| Name |\n| --- |\n| what the tools said |"}
-    arguments = {"subtasks": [question]} if name == "delegate" else {"query": question}
+    results = [message["content"] for message in messages if message["role"] == "tool"]
+    name = tools[0]["function"]["name"]
+    if turns_left > 1 and not results:
+        subject = re.search(r"\w+ (in|from) [A-Z]\w+", question)
+        query = f"List of {subject[0]}" if subject else question
+        return request(name, {"subtasks": ["Find the list."]} if name == "delegate" else {"query": query})
+    if turns_left > 1 and len(results) == 1 and name != "delegate":
+        return request("browse", {"url": re.search(r"\]\((\S+)\)", results[0])[1]})
+    entries = re.findall(r"^(?:-|\d+\.|\|) \[(.+?)\]", results[-1], re.MULTILINE)
+    key = re.search(r"\| (.+?) \|", question)[1]  # the first column of the question
+    table = "\n".join([f"| {key} |", "| --- |", *(f"| {entry} |" for entry in entries)])
+    return {"role": "assistant", "content": results[-1] if name == "delegate" else table}
+
+
+def request(name: str, arguments: dict) -> dict:
+    """An assistant message that calls a tool."""
     function = {"name": name, "arguments": json.dumps(arguments)}
-    return {
-        "role": "assistant",
-        "content": "",
-        "tool_calls": [{"id": "call_1", "type": "function", "function": function}],
-    }
+    call = {"id": "call_1", "type": "function", "function": function}
+    return {"role": "assistant", "content": "", "tool_calls": [call]}
 
 
 def play(address: str) -> None:

@@ -10,6 +10,8 @@ from .episode import Episode as Episode
 from .episode_run import EpisodeRun as EpisodeRun
 from .episode_run import run_episode as run_episode
 from .errors import ActionError as ActionError
+from .errors import BudgetError as BudgetError
+from .errors import ChangedRunError as ChangedRunError
 from .errors import ConfigError as ConfigError
 from .errors import CopyError as CopyError
 from .errors import CorpusError as CorpusError
@@ -17,10 +19,12 @@ from .errors import DamagedLineWarning as DamagedLineWarning
 from .errors import IndexDamagedError as IndexDamagedError
 from .errors import JudgeWarning as JudgeWarning
 from .errors import MissingDependencyError as MissingDependencyError
+from .errors import ProvenanceWarning as ProvenanceWarning
 from .errors import ServiceError as ServiceError
 from .errors import SuiteError as SuiteError
 from .errors import TaskError as TaskError
 from .errors import TimeLimitError as TimeLimitError
+from .errors import ToolWarning as ToolWarning
 from .errors import TrajectoryError as TrajectoryError
 from .errors import UnknownVerdictError as UnknownVerdictError
 from .errors import UnnamedPartError as UnnamedPartError

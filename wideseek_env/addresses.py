@@ -79,6 +79,15 @@ _WORDS = frozenset(
     "key apikey token secret password passwd pwd signature sig credential credentials auth cookie jwt".split()
 )
 _HARMLESS = re.compile(r"|[0-9]{1,4}|true|false|yes|no|\{\w*\}|<\w*>|\$\w+|\$\{\w+\}", re.IGNORECASE)
+_COMMON = frozenset(
+    ("k", "ak", "keys", "mac", "sas", "sign", "tok", "pin", "pass", "session", "sid", "login")
+)
+"""Names of keys in addresses that are also names of other options."""
+_NO_KEYS = frozenset(
+    "stop pad eos bos sep mask unk cls start end begin special max min think answer first last".split()
+)
+"""Words before ``token`` or ``key`` in names of options that hold no key."""
+_BLOT = re.compile(r"\[key-[0-9a-f]{6}\]")
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _PREFIX = re.compile(
@@ -109,6 +118,22 @@ def looks_like_token(text: str) -> bool:
     if signs >= 24 and text.isdecimal():
         return True
     return signs >= 20 and ((mixed >= 1 and mixed + rises >= 4) or 5 * rises >= signs)
+
+
+def has_key_form(text: str) -> bool:
+    """Whether `text` begins like a key of a known service, such as ``sk-…`` or ``ghp_…``."""
+    return _PREFIX.match(text) is not None
+
+
+def is_key_name(name: str) -> bool:
+    """Whether an option, a header or an environment variable with this name may hold a key, such as ``api_key``.
+
+    A name such as ``api_key_env`` or ``stop_token`` holds none.
+    """
+    words = [word.lower() for word in _WORD.findall(name)]
+    if not words or (len(words) > 1 and words[-2] in _NO_KEYS):
+        return False
+    return words[-1] in _WORDS or "".join(words) in _NAMES - _COMMON
 
 
 def key_place(address: str) -> str:
@@ -144,7 +169,7 @@ def without_keys(address: str) -> str:
     scheme, place, path, query, fragment = _parts(address)
     head = f"{scheme or ''}//" if "//" in address[: len(scheme or "") + 2] else ""
     user, at, host = place.rpartition("@")
-    shown = f"{_blot(user)}@{host}" if at else place
+    shown = f"{blot(user)}@{host}" if at else place
     return head + shown + _shown(path) + _shown(query) + _shown(fragment)
 
 
@@ -177,7 +202,7 @@ def _shown(text: str) -> str:
             after in ("/", ":") and name.lower() in _WORDS and not _HARMLESS.fullmatch(piece)
         )
         if piece and (named or _UUID.fullmatch(piece) or looks_like_token(piece)):
-            shown[at] = _blot(piece)
+            shown[at] = blot(piece)
     return first + "".join(shown)
 
 
@@ -195,5 +220,8 @@ def _told(name: str) -> str:
     return "without a name" if looks_like_token(name) or len(name) > 40 or not name.isprintable() else name
 
 
-def _blot(text: str) -> str:
+def blot(text: str) -> str:
+    """What is shown instead of a key. The six digits are a hash, so different keys stay different."""
+    if _BLOT.fullmatch(text):
+        return text
     return f"[key-{hashlib.sha256(text.encode('utf-8', 'replace')).hexdigest()[:6]}]"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import lru_cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -12,10 +13,13 @@ from wideseek_env.errors import ConfigError, CorpusError, TaskError
 from wideseek_env.files import cache_folder, still_there
 from wideseek_env.plugins import is_part, make_part
 from wideseek_env.reprs import short
+from wideseek_env.suggestions import hint, nearest
 from wideseek_env.task import Task
 from wideseek_env.tasks.benchmarks import BENCHMARKS, load_benchmark, split_gold
+from wideseek_env.tasks.rows import OnError
 from wideseek_env.tasks.source import tasks_of_source
 from wideseek_env.tasks.taskset import TaskSet
+from wideseek_env.tasks.widesearch import is_widesearch
 
 if TYPE_CHECKING:
     from wideseek_env.corpus.synthetic import SyntheticWorld
@@ -74,25 +78,77 @@ def named_tasks(name: str, split: Split) -> tuple[TaskSet, str | None]:
 
     A file of tasks has no corpus, so the name of the corpus is None.
     """
-    kind, _, rest = name.partition(":")
+    kind = name.partition(":")[0]
     if kind == "synthetic":
         return _synthetic_tasks(name, split), name
     if kind == "hybridqa":
         return _hybridqa_tasks(name, split), name
-    if kind in BENCHMARKS:
-        return load_benchmark(kind, rest), None
-    path = Path(name)
-    if path.name.endswith((".jsonl", ".jsonl.gz")):
-        from wideseek_env.tasks.jsonl import load_tasks
-
-        if not path.is_file():
-            raise TaskError(f"there is no file {path}")
-        return load_tasks(path), None
+    if (found := file_tasks(name)) is not None:
+        return found, None
     if is_part("tasks", name):
         return tasks_of_source(name, split)
-    raise ConfigError(
-        f"no tasks {name!r}: give synthetic[:key=value,…], hybridqa:FOLDER, {', '.join(BENCHMARKS.values())}, "
-        "a .jsonl file, or module:name for a custom task source"
+    raise ConfigError(_no_tasks(name))
+
+
+def check_tasks_name(name: str) -> None:
+    """Check that `name` can be the name of tasks (`named_tasks`). No file is opened, and nothing is imported.
+
+    Raises:
+        ConfigError: There is no such kind of tasks.
+    """
+    kind = name.partition(":")[0]
+    kinds = ("synthetic", "hybridqa", *BENCHMARKS)
+    if kind in kinds or Path(name).name.endswith((".jsonl", ".jsonl.gz")) or is_widesearch(Path(name)):
+        return
+    misspelt = nearest(kind, kinds, 0.8) is not None and "." not in kind and find_spec(kind) is None
+    if misspelt or not is_part("tasks", name):
+        raise ConfigError(_no_tasks(name))
+
+
+def _no_tasks(name: str) -> str:
+    kinds = ("synthetic", "hybridqa", *BENCHMARKS)
+    return (
+        f"no tasks {name!r}{hint(name.partition(':')[0], kinds)}: give synthetic[:key=value,…], hybridqa:FOLDER, "
+        f"{', '.join(BENCHMARKS.values())}, a .jsonl file, or module:name for a custom task source"
+    )
+
+
+def file_tasks(name: str, *, on_error: OnError = "raise") -> TaskSet | None:
+    """The tasks in the files that `name` names. None if it is not the name of files.
+
+    Args:
+        name: A ``.jsonl`` or ``.jsonl.gz`` file, a benchmark (`BENCHMARKS`), or a folder or file in the layout of
+            WideSearch, for which ``widesearch:`` can be left out.
+        on_error: What to do with a bad row.
+
+    Raises:
+        TaskError: A file cannot be read, or a row is bad.
+    """
+    kind, colon, rest = name.partition(":")
+    if colon and kind in BENCHMARKS:
+        return load_benchmark(kind, rest, on_error=on_error)
+    path = Path(name)
+    if is_widesearch(path):
+        return load_benchmark("widesearch", name, on_error=on_error)
+    if not path.name.endswith((".jsonl", ".jsonl.gz")):
+        return None
+    from wideseek_env.tasks.jsonl import load_tasks
+
+    if not path.is_file():
+        raise TaskError(f"there is no file {path}")
+    return load_tasks(path, on_error=on_error)
+
+
+def has_splits(name: str) -> bool:
+    """Whether the tasks with this name have the splits train, validation and test. Files of tasks have none.
+
+    A custom source is assumed to have splits.
+    """
+    kind, colon, _ = name.partition(":")
+    return (
+        not (kind in BENCHMARKS and colon)
+        and not name.endswith((".jsonl", ".jsonl.gz"))
+        and not Path(name).exists()
     )
 
 

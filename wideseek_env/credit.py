@@ -19,6 +19,7 @@ from wideseek_env.errors import ConfigError
 from wideseek_env.plugins import is_part, make_part
 from wideseek_env.reprs import short
 from wideseek_env.scoring import TableScore
+from wideseek_env.suggestions import hint
 
 
 @runtime_checkable
@@ -114,7 +115,8 @@ def credit_named(credit: str | Credit) -> Credit:
         return PRESETS[credit]
     if not is_part("credit", credit):
         raise ConfigError(
-            f"no credit {credit!r}; there are: {', '.join(PRESETS)}; for a custom one write module:Class"
+            f"no credit {credit!r}{hint(credit, PRESETS)}; there are: {', '.join(PRESETS)}; "
+            "for a custom one write module:Class"
         )
     made: Credit = make_part("credit", credit, _is_credit, "a name and __call__(episode, score, reward)")
     return made

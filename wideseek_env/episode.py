@@ -169,8 +169,10 @@ class Episode(Independent):
         * "budget": the team's budget is used up. After this turn every agent has one message left.
 
         Raises:
-            ActionError: It is not the turn of `agent`.
+            ActionError: It is not the turn of `agent`, or `message` is neither text nor a mapping.
         """
+        if not isinstance(message, str | Mapping):
+            raise ActionError(f"an action is text or a message, not {type(message).__name__}")
         conversation = self._ready.pop(agent, None)
         if conversation is None:
             if self.outcome is not None:

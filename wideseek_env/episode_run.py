@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping, Sized
+from collections.abc import Callable, Mapping, Sequence, Sized
 from typing import Any
 
 import numpy as np
@@ -30,8 +30,8 @@ from wideseek_env.messages import (
 )
 from wideseek_env.plugins import part_name
 from wideseek_env.policy import Policy, Turn
-from wideseek_env.reprs import short
-from wideseek_env.rewards import Parts, total
+from wideseek_env.reprs import InNotebook, short
+from wideseek_env.rewards import Parts, reward_parts, total
 from wideseek_env.scoring import TableScore, score_response
 from wideseek_env.summaries.policy_engine import attached_engine, check_attached
 from wideseek_env.task import Task
@@ -43,7 +43,7 @@ _FROM_GAME = ("rules", "profile", "counter")
 """The attributes of an episode that it has from its game."""
 
 
-class EpisodeRun(Independent):
+class EpisodeRun(Independent, InNotebook):
     """One running episode. `times` holds, for each event of the episode, the seconds since the start.
 
     It can be copied and pickled at any moment, also while tool calls are pending. The clock of a loaded run continues
@@ -196,7 +196,9 @@ class EpisodeRun(Independent):
                 what = (
                     "has no action" if action is None else f"cannot do {type(action).__name__} {action!r:.80}"
                 )
-                raise ActionError(f"{agent} {what}; an action is text or a message, acting are {acting}")
+                raise ActionError(
+                    f"{agent} {what}; an action is text, or a message with role and content; acting are {acting}"
+                )
         calls: list[ToolCall] = []
         now = time.perf_counter() - self._began
         for agent in acting:
@@ -247,7 +249,7 @@ class EpisodeRun(Independent):
         outcome = self.episode.outcome
         answer = outcome.answer if outcome is not None else None
         self.score = score_response(answer or "", self.task, self.game.judge)
-        self.parts = self.game.reward(self.episode, self.score)
+        self.parts = reward_parts(self.game.reward, self.episode, self.score)
         self.credits = credits_of(self.game.credit, self.episode, self.score, self.reward)
 
 
@@ -293,17 +295,28 @@ def _run_episode(
         on_step(run)
     while not run.done:
         turns = [run.turn(agent) for agent in run.episode.ready()]
-        actions = policy.act(turns)
-        if isinstance(actions, (str, Mapping)) or not isinstance(actions, Sized):
-            raise ConfigError(
-                f"policy {policy.name}: act must return a list with one action per turn, not {_kind(actions)}"
-            )
-        if len(actions) != len(turns):
-            raise ConfigError(f"policy {policy.name} gave {len(actions)} actions for {len(turns)} turns")
+        actions = policy_actions(policy, turns)
         run.step({turn.agent: action for turn, action in zip(turns, actions, strict=True)})
         if on_step is not None:
             on_step(run)
     return run
+
+
+def policy_actions(policy: Policy, turns: Sequence[Turn]) -> Sequence[Action]:
+    """The actions that the policy returns for the turns: one for each, in their order.
+
+    Raises:
+        ConfigError: The policy returned something else. The message says what, and for which agents.
+    """
+    actions = policy.act(turns)
+    agents = ", ".join(turn.agent for turn in turns)
+    wanted = f"act(turns) must return a list with one message for each turn, in their order ({agents})"
+    if isinstance(actions, (str, Mapping)) or not isinstance(actions, Sized):
+        raise ConfigError(f"policy {policy.name}: {wanted}, not {_kind(actions)}")
+    if len(actions) != len(turns):
+        counted = f"{len(actions)} {'message' if len(actions) == 1 else 'messages'}"
+        raise ConfigError(f"policy {policy.name} returned {counted} for {len(turns)} turns: {wanted}")
+    return actions
 
 
 def _own_parts(game: Game) -> dict[str, Any]:

@@ -19,6 +19,17 @@ class SuiteError(ConfigError):
     """The tasks of a benchmark suite are not those of its version, or cards of different suites are compared."""
 
 
+class ChangedRunError(ConfigError):
+    """A folder has results of other settings or inputs. The message names what differs, with both values.
+
+    `differences` has each name with the value in the record and the value now.
+    """
+
+    def __init__(self, message: str, differences: tuple[tuple[str, object, object], ...] = ()) -> None:
+        super().__init__(message)
+        self.differences = differences
+
+
 class UnnamedPartError(ConfigError):
     """A live object has no name ``module:name`` by which another process could import it."""
 
@@ -63,6 +74,10 @@ class ServiceError(WideSeekError):
         self.status = status
 
 
+class BudgetError(WideSeekError):
+    """A budget of tokens is used up. Finished work is kept. The same command with a larger budget resumes the run."""
+
+
 class TimeLimitError(WideSeekError, TimeoutError):
     """Work took longer than its time limit and was ended. Raise the limit, or read a smaller page."""
 
@@ -96,3 +111,11 @@ class DamagedLineWarning(WideSeekWarning):
 
 class JudgeWarning(WideSeekWarning):
     """A model should judge some cells, but the game or the command has no model. So rules decide them."""
+
+
+class ToolWarning(WideSeekWarning):
+    """A custom tool returned something other than text. The agent that called it got an error."""
+
+
+class ProvenanceWarning(WideSeekWarning):
+    """A record of an earlier or other version is resumed, so something could not be checked."""

@@ -7,6 +7,7 @@ import gzip
 import json
 import os
 import re
+import sys
 import warnings
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
@@ -20,6 +21,9 @@ from wideseek_env.errors import CopyError, DamagedLineWarning, TrajectoryError
 _BLOCK = 1 << 20
 _MOST_DAMAGED = 10
 """If so many lines at the beginning of a file are no JSON, it is no file of records."""
+
+_left: dict[Path, dict[str, list[str]]] = {}
+"""For each folder in which this process wrote: temporary files of other processes, by the file that they were for."""
 
 _TEMPORARY = re.compile(r"\.(.+)\.\d+\.tmp")
 
@@ -51,9 +55,11 @@ def writing(path: Path, *, sync: bool = True) -> Iterator[BinaryIO]:
     An error in the block leaves `path` as it was. With `sync`, the content is on disk before the file is replaced. So a
     crash of the machine cannot leave an empty file.
     """
+    _remove_left(path)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with open(temporary, "wb") as file:
+            _lock(file.fileno())
             yield file
             if sync:
                 file.flush()
@@ -62,6 +68,82 @@ def writing(path: Path, *, sync: bool = True) -> Iterator[BinaryIO]:
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+def _remove_left(path: Path) -> None:
+    """Remove the temporary files of `path` that killed processes left. A folder is listed once in a process."""
+    if path.parent not in _left:
+        with contextlib.suppress(OSError):  # no such folder: opening the file says so
+            left: dict[str, list[str]] = {}
+            for found in filter(None, map(_TEMPORARY.fullmatch, os.listdir(path.parent))):
+                left.setdefault(found[1], []).append(found[0])
+            _left[path.parent] = left
+    for name in _left.get(path.parent, {}).pop(path.name, ()):
+        file = path.with_name(name)
+        with contextlib.suppress(OSError):
+            if not _runs(int(name.split(".")[-2])) and (lock := locked(file)) is not None:
+                os.close(lock)
+                file.unlink()
+
+
+def _runs(process: int) -> bool:
+    """Whether a process of this number runs on this machine."""
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):
+        return True
+    return True
+
+
+def locked(file: Path) -> int | None:
+    """The open file `file`, locked until it is closed or this process ends. None if another process has the lock."""
+    descriptor = os.open(file, os.O_RDWR | os.O_CREAT, 0o644)
+    if _lock(descriptor):
+        return descriptor
+    os.close(descriptor)
+    return None
+
+
+def _lock(descriptor: int) -> bool:
+    if sys.platform == "win32":
+        return True
+    import fcntl
+
+    try:
+        # Not `flock`: a forked child would hold that lock even after its parent was killed.
+        fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
+@contextmanager
+def unfinished(path: Path, request: Any) -> Iterator[bool]:
+    """Mark that `path` is being made by a command with the options `request`. Yields whether an earlier run of the same
+    command was killed, so that a file or folder at `path` is the result of that run.
+
+    The mark is a file next to `path`. It is gone when the block ends. If there is something at `path` that no killed
+    run of this command made, no mark is written.
+    """
+    mark = path.with_name(f".{path.name}.unfinished")
+    text = json.dumps(request, default=str, sort_keys=True) + "\n"
+    try:
+        again = mark.read_text("utf-8") == text
+    except (OSError, ValueError):
+        again = False
+    written = again or not path.exists()
+    if written:
+        with contextlib.suppress(OSError):  # what is made next says why nothing can be written here
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_whole(mark, text)
+    try:
+        yield again
+    finally:
+        if written:
+            with contextlib.suppress(OSError):
+                mark.unlink()
 
 
 def write_whole(path: Path, text: str, *, sync: bool = True) -> None:

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any, Self, TypeAlias, cast, get_args
 
 from wideseek_env import catalog
+from wideseek_env.audience import option
 from wideseek_env.copying import copied_executor, live_parts
 from wideseek_env.corpus.base import Corpus
 from wideseek_env.credit import Credit, Team, credit_named, is_team
@@ -80,9 +81,9 @@ class GameConfig:
     """
 
     tasks: Tasks = "synthetic"
-    """The tasks: synthetic[:key=value,…], hybridqa:FOLDER, a benchmark such as widesearch:FOLDER
-    or wideseek-r1:FILE (`wideseek_env.tasks.benchmarks`), a .jsonl file, or
-    module:name for a custom source. Python also takes a `TaskSet` or a sequence of `Task`."""
+    """The tasks: a .jsonl file, synthetic[:key=value,…], hybridqa:FOLDER, a benchmark (widesearch:PATH,
+    wideseek-r1:FILE, gisa:PATH, browsecomp-plus:FILE, qa:PATH), or module:name for a custom source. Python also takes
+    a `TaskSet` or a sequence of `Task`."""
     corpus: str | Corpus | None = None
     """The corpus that agents search: a folder made by `wideseek corpus build`, a world such as synthetic:seed=1,
     live:…, remote:URL, dense:FOLDER, hybrid:NAME+FOLDER, or module:name. Default: the world of the tasks."""
@@ -209,8 +210,7 @@ class GameConfig:
         rules = self.open_rules()
         pool, own = self._read_tasks(read_tasks)
         tools = self._open_tools()
-        profile = with_tools(self._open_profile(), tools)
-        profile = profile.with_texts(cast("Mapping[str, Any] | None", self.texts))
+        profile = self._open_profile(tools)
         executor = executor_named(self.executor) if self.executor is not None else None
         if executor is not None and tools:
             raise ConfigError(
@@ -227,7 +227,10 @@ class GameConfig:
         if executor is None:
             if corpus is None:
                 raise ConfigError(
-                    "these tasks come without a corpus: name one with --corpus (corpus=), or pass executor="
+                    "these tasks come without a corpus: name one with "
+                    + option(
+                        "corpus= (or pass executor=)", "--corpus, such as --corpus synthetic or a folder"
+                    )
                 )
             executor = CorpusTools(
                 corpus,
@@ -295,12 +298,16 @@ class GameConfig:
         in_tokens = isinstance(self.rules, str) and self.rules in TOKEN_RULES and "context" not in self.limits
         return approximate_tokens if usual and in_tokens else counter_named(self.counter)
 
-    def _open_profile(self) -> Profile:
+    def open_profile(self) -> Profile:
+        """The profile with the custom tools and texts. No corpus is opened."""
+        return self._open_profile(self._open_tools())
+
+    def _open_profile(self, tools: Sequence[Tool]) -> Profile:
         profile = profile_named(self.profile)
-        if self.language is None:
-            return profile
-        language = None if self.language == "task" else cast(Language, self.language)
-        return dataclasses.replace(profile, language=language)
+        if self.language is not None:
+            language = None if self.language == "task" else cast(Language, self.language)
+            profile = dataclasses.replace(profile, language=language)
+        return with_tools(profile, tools).with_texts(cast("Mapping[str, Any] | None", self.texts))
 
     def _open_tools(self) -> list[Tool]:
         tools = [tool_named(each) for each in self.tools]
@@ -354,6 +361,14 @@ class GameConfig:
             if (value := self._plain(each.name, required_name)) is not None:
                 record[each.name] = value
         return record
+
+    def record(self) -> dict[str, Any]:
+        """Like `to_dict`, for a record. A live object without an importable name is ``name@digest``."""
+        plain = {
+            each.name: self._plain(each.name, recorded_name) for each in fields(self) if each.name != "tasks"
+        }
+        plain["tasks"] = self.tasks if isinstance(self.tasks, str) else catalog.as_tasks(self.tasks).name
+        return {name: value for name, value in plain.items() if value is not None}
 
     @classmethod
     def from_dict(cls, record: Mapping[str, Any]) -> Self:
@@ -487,13 +502,13 @@ class Game:
         `rules` has every limit, and `game` has the configuration as the user wrote it. A live object without an
         importable name is recorded as ``name@digest``.
         """
-        plain = {each.name: self.config._plain(each.name, recorded_name) for each in fields(self.config)}
+        plain = self.config.record()
         plain["tasks"] = self.config.tasks if isinstance(self.config.tasks, str) else self.pool.name
         usual = {each.name: getattr(_DEFAULT, each.name) for each in fields(self.config)}
         live = {
             name: plain[name]
             for name in ("counter", "tools", "executor")
-            if plain[name] and plain[name] != usual[name]
+            if plain.get(name) and plain[name] != usual[name]
         }
         if self.summariser is not None:
             live["summariser"] = self.summariser.name
@@ -514,7 +529,7 @@ class Game:
             **({"protocol": self.profile.protocol.to_dict()} if self.profile.protocol != LENIENT else {}),
             **({"texts": texts_digest(self.profile.loaded)} if self.profile.loaded else {}),
             **live,
-            "game": {name: value for name, value in plain.items() if value is not None},
+            "game": plain,
         }
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from typing import Any
@@ -18,6 +17,7 @@ from wideseek_env.rewards import PRESETS as REWARDS
 from wideseek_env.rules import BUDGETS, Rules
 from wideseek_env.rules import PRESETS as RULES
 from wideseek_env.scoring import Judge, OfflineJudge
+from wideseek_env.suggestions import known_names
 from wideseek_env.summaries.base import Summariser
 from wideseek_env.tools.custom import Tool
 from wideseek_env.tools.executor import Executor
@@ -52,7 +52,8 @@ def is_count(value: Any) -> bool:
 
 def check(right: bool, wanted: str, value: object) -> None:
     if not right:
-        raise ConfigError(f"{wanted}, not {short(value)}")
+        advice = f"; make an object of it: {value.__name__}(…)" if isinstance(value, type) else ""
+        raise ConfigError(f"{wanted}, not {short(value)}{advice}")
 
 
 def known_keys(values: Mapping[str, Any], kind: type[Any]) -> dict[str, Any]:
@@ -60,9 +61,7 @@ def known_keys(values: Mapping[str, Any], kind: type[Any]) -> dict[str, Any]:
     known = [each.name for each in fields(kind)]
     for name in values:
         if name not in known:
-            near = difflib.get_close_matches(name, known, 1, 0.5) if isinstance(name, str) else ()
-            hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(known)}"
-            raise ConfigError(f"unknown key {short(name)}; {hint}")
+            raise ConfigError(f"unknown key {short(name)}; {known_names(name, known)}")
     return dict(values)
 
 
@@ -81,12 +80,11 @@ def as_tools(tools: Any) -> tuple[str | Tool, ...]:
         return ()
     if isinstance(tools, Executor) or not isinstance(tools, Sequence):
         raise ConfigError(
-            f"tools must be a list of custom tools, not {short(tools)}; pass an object that runs tool calls "
-            "as executor="
+            f"tools must be a list of custom tools, not {short(tools)}; give an object that runs tool calls as executor"
         )
     for each in tools:
         if isinstance(each, Executor):
-            raise ConfigError(f"{short(each)} runs tool calls, so it is no tool: pass it as executor=")
+            raise ConfigError(f"{short(each)} runs tool calls, so it is no tool: give it as executor")
         if not isinstance(each, (str, Tool)):
             raise ConfigError(
                 f"a tool must be module:name or made by wideseek_env.tool(function), not {short(each)}"
@@ -101,29 +99,29 @@ def has_name(part: Any) -> bool:
 LIVE: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "corpus": (
         lambda part: isinstance(part, Corpus) and has_name(part),
-        "a corpus must be a name, a folder or an object with name, search and fetch",
+        "corpus must be a name, a folder or an object with name, search and fetch",
     ),
     "reward": (
         lambda part: callable(part) and has_name(part),
-        "a reward must be a name, or an object with name and __call__(episode, score)",
+        "reward must be a name, or an object with name and __call__(episode, score)",
     ),
     "credit": (
         lambda part: callable(part) and has_name(part),
-        "a credit must be a name, or an object with name and __call__(episode, score, reward)",
+        "credit must be a name, or an object with name and __call__(episode, score, reward)",
     ),
-    "profile": (lambda part: isinstance(part, Profile), "a profile must be a name or a Profile"),
+    "profile": (lambda part: isinstance(part, Profile), "profile must be a name or a Profile"),
     "judge": (
         lambda part: isinstance(part, Judge) and has_name(part),
-        "a judge must be a name, or an object with name and judge(column, criterion, pairs)",
+        "judge must be a name, or an object with name and judge(column, criterion, pairs)",
     ),
-    "counter": (callable, "a counter must be a name, or a function from a message to a number"),
+    "counter": (callable, "counter must be a name, or a function from a message to a number"),
     "executor": (
         lambda part: isinstance(part, Executor),
-        "an executor must be a name, or an object with run(calls) and close()",
+        "executor must be a name, or an object with run(calls) and close()",
     ),
     "summariser": (
         lambda part: isinstance(part, Summariser) and has_name(part),
-        "a summariser must be a name, or an object with name, summarise(requests) and close()",
+        "summariser must be a name, or an object with name, summarise(requests) and close()",
     ),
 }
 """For each field: a check of a live object, and the words with which an error describes a right object."""

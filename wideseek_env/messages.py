@@ -16,6 +16,7 @@ from typing import Any, Literal, TypeAlias, cast, overload
 from wideseek_env.clean import clean_text
 from wideseek_env.errors import ConfigError
 from wideseek_env.plugins import is_part, make_part
+from wideseek_env.suggestions import hint
 
 Message: TypeAlias = dict[str, Any]
 """One chat message: a dictionary with `role`, `content` and, where they apply, `tool_calls`, `completion_tokens` or
@@ -52,7 +53,8 @@ def counter_named(counter: str | Counter) -> Counter:
             return count_characters
         if not is_part("counter", counter):
             raise ConfigError(
-                f"no counter {counter!r}; there is: characters; for a custom one write module:name"
+                f"no counter {counter!r}{hint(counter, ['characters'])}; there is: characters; "
+                "for a custom one write module:name"
             )
         found: Any = make_part(
             "counter", counter, callable, "the form of a function from a message to a number"

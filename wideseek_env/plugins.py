@@ -30,7 +30,9 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Literal, TypeAlias
 
 from wideseek_env.errors import ConfigError, UnnamedPartError, WideSeekError
+from wideseek_env.option_types import checked_options
 from wideseek_env.reprs import short
+from wideseek_env.suggestions import hint
 
 Kind: TypeAlias = Literal[
     "policy",
@@ -74,6 +76,11 @@ def is_part(kind: Kind, name: str) -> bool:
     return name.partition(":")[0] in announced(kind) or _OWN.fullmatch(name) is not None
 
 
+def is_module_name(name: str) -> bool:
+    """Whether `name` has the form ``module:attribute``, with or without options. Nothing is imported."""
+    return _OWN.fullmatch(name) is not None
+
+
 def find_part(kind: Kind, name: str) -> tuple[Any, dict[str, Any]]:
     """The object called `name` and the options in the name. Raises `ConfigError` when the object cannot be loaded."""
     head, _, rest = name.partition(":")
@@ -81,10 +88,10 @@ def find_part(kind: Kind, name: str) -> tuple[Any, dict[str, Any]]:
     if point is not None:
         return _import(kind, name, point.load), _options(kind, name, rest)
     if _OWN.fullmatch(name) is None:
-        known = ", ".join(sorted(announced(kind)))
+        known = sorted(announced(kind))
         raise ConfigError(
-            f"no {kind} {name!r}; write module:name for a custom one"
-            + (f"; there are: {known}" if known else "")
+            f"no {kind} {name!r}{hint(head, known)}; write module:name for a custom one"
+            + (f"; there are: {', '.join(known)}" if known else "")
         )
     attribute, _, options = rest.partition(",")
 
@@ -127,14 +134,17 @@ def make_part(kind: Kind, name: str, is_it: Callable[[Any], bool], what: str) ->
 
 
 def call(kind: Kind, name: str, factory: Callable[..., Any], options: Mapping[str, Any]) -> Any:
-    """Call `factory` with the options. Raises `ConfigError` if it does not accept them."""
+    """Call `factory` with the options. Raises `ConfigError` if it does not accept them or cannot use a value."""
+    checked = checked_options(factory, options, f"the {kind} {name!r}")
     try:
-        inspect.signature(factory).bind(**options)
-    except TypeError as error:
-        raise ConfigError(f"the {kind} {name!r} does not take these options: {error}") from error
-    except ValueError:
-        pass  # written in C, without a signature: it checks its options itself
-    return factory(**options)
+        return factory(**checked)
+    except WideSeekError:
+        raise
+    except (TypeError, ValueError) as error:  # a custom part refuses a value, or cannot compute with it
+        given = ", ".join(f"{option}={short(value)}" for option, value in options.items()) or "no options"
+        raise ConfigError(
+            f"the {kind} {name!r} cannot be made with {given}: {type(error).__name__}: {error}"
+        ) from error
 
 
 def part_name(part: Any) -> str | None:

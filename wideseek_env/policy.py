@@ -6,14 +6,15 @@ policy that decides from `Turn.messages` alone needs no state and works under ev
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
 
 from wideseek_env.errors import ConfigError, MissingDependencyError, baselines_hint
 from wideseek_env.messages import Action, Message, Role
-from wideseek_env.plugins import GROUPS, announced, find_part
+from wideseek_env.plugins import GROUPS, announced, call, find_part
+from wideseek_env.reprs import short
 
 if TYPE_CHECKING:
     from wideseek_env.game import Game
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 ENTRY_POINTS = GROUPS["policy"]
 """The entry-point group in which packages announce policies. An entry has a name and a callable that makes the
 policy."""
+
+_SPEED = "speed_options"
 
 KNOWN = {"scripted": "", "random": "", "vllm": "vllm", "openai": "openai", "transformers": "transformers"}
 """Policies of the baselines and the extra that each needs. A user may name them before installing them."""
@@ -109,6 +112,41 @@ class EpisodeRunner(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class ModelSettings:
+    """The settings for which a model was trained. A command uses them where the user sets nothing."""
+
+    name: str
+    """Name of the model, for messages."""
+    game: Mapping[str, Any] = field(default_factory=dict)
+    """Settings of `GameConfig`."""
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """Options of the policy."""
+
+
+def settings_of_model(name: str, /, **options: Any) -> ModelSettings | None:
+    """The settings that the model of a policy carries, or None.
+
+    The class or function that makes the policy may have an attribute `suggest`. It is a function that gets the options
+    of the policy as a mapping, and returns a `ModelSettings` or None.
+
+    Args:
+        name: The policy, as for `make_policy`.
+        options: Options of the policy.
+
+    Raises:
+        ConfigError: The name is unknown, or the settings of the model cannot be read.
+    """
+    if name in KNOWN and name not in announced("policy"):
+        return None  # `make_policy` says what is missing
+    factory, given = find_part("policy", name)
+    suggest = getattr(factory, "suggest", None)
+    if not callable(suggest):
+        return None
+    found: ModelSettings | None = suggest({**given, **options})
+    return found
+
+
 @contextmanager
 def opened_policy(name: str, /, **options: Any) -> Iterator[Policy]:
     """Make a policy with `make_policy` and close it at the end if it has `close`.
@@ -135,6 +173,13 @@ def make_policy(name: str, /, **options: Any) -> Policy:
         ConfigError: The name is unknown, the policy cannot be loaded, or it does not accept these options.
         MissingDependencyError: The package that has the policy is not installed.
     """
+    if not isinstance(name, str):
+        advice = (
+            f"make an object of it: {name.__name__}(…)" if isinstance(name, type) else "use the object itself"
+        )
+        raise ConfigError(
+            f"make_policy takes the name of a policy, such as 'scripted', not {short(name)}: {advice}"
+        )
     if name in KNOWN and name not in announced("policy"):
         raise MissingDependencyError(
             f"the policy {name!r} is in the baselines; {baselines_hint(KNOWN[name])}"
@@ -145,10 +190,33 @@ def make_policy(name: str, /, **options: Any) -> Policy:
             f"the policy {name!r} is a {type(factory).__name__}: name a class of policies, or a function that returns "
             "a policy"
         )
-    try:
-        policy = factory(**{**given, **options})
-    except TypeError as error:
-        raise ConfigError(f"the policy {name!r} does not take these options: {error}") from error
+    policy = call("policy", name, factory, {**given, **options})
     if not isinstance(policy, Policy):
         raise ConfigError(f"{name!r} makes a {type(policy).__name__}, which lacks name, reset or act")
     return policy
+
+
+Factory = TypeVar("Factory", bound=Callable[..., Any])
+
+
+def sets_only_speed(*names: str) -> Callable[[Factory], Factory]:
+    """A decorator for a class or function that makes a policy. The options `names` decide no result.
+
+    They only set speed, memory or patience. A run may be resumed with other values of them. A nested option has a
+    dotted name.
+    """
+
+    def mark(factory: Factory) -> Factory:
+        setattr(factory, _SPEED, names)
+        return factory
+
+    return mark
+
+
+def speed_options(name: str) -> list[str]:
+    """The options of the policy called `name` that only set speed (`sets_only_speed`). Empty for a label."""
+    try:
+        factory, _ = find_part("policy", name)
+    except ConfigError:
+        return []
+    return sorted(getattr(factory, _SPEED, ()))

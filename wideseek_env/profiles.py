@@ -20,6 +20,7 @@ from wideseek_env.prompts.loading import overlaid
 from wideseek_env.prompts.texts import fields_of
 from wideseek_env.protocol import LENIENT, PUBLISHED, Protocol
 from wideseek_env.rules import Rules
+from wideseek_env.suggestions import hint
 from wideseek_env.task import Language, Task
 from wideseek_env.tools import default, wideseek_r1
 from wideseek_env.tools.custom import BUILT_IN, Tool
@@ -175,7 +176,8 @@ def profile_named(profile: str | Profile) -> Profile:
         return PROFILES[profile]
     if not isinstance(profile, str) or not is_part("profile", profile):
         raise ConfigError(
-            f"no profile {profile!r}; there are: {', '.join(PROFILES)}; for a custom one write module:name"
+            f"no profile {profile!r}{hint(profile, PROFILES)}; there are: {', '.join(PROFILES)}; "
+            "for a custom one write module:name"
         )
     made: Profile = make_part("profile", profile, _is_profile, "been made by wideseek_env.profiles.Profile")
     return profile_named(made)

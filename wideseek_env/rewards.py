@@ -15,9 +15,11 @@ from wideseek_env.episode import Episode
 from wideseek_env.errors import ConfigError
 from wideseek_env.messages import Counter, Message, count_characters
 from wideseek_env.plugins import is_part, make_part
+from wideseek_env.reprs import short
 from wideseek_env.scoring import Judge, TableScore
 from wideseek_env.scoring.tables import strip_thinking
 from wideseek_env.scoring.wideseek_r1 import boxed_answer, score_wideseek_r1
+from wideseek_env.suggestions import hint
 from wideseek_env.task import Task
 
 Parts: TypeAlias = dict[str, float]
@@ -40,6 +42,24 @@ class Reward(Protocol):
 def total(parts: Mapping[str, float]) -> float:
     """The sum of the parts. It does not depend on their order."""
     return math.fsum(parts.values())
+
+
+def reward_parts(reward: Reward, episode: Episode, score: TableScore) -> Parts:
+    """The parts that `reward` returns for an ended episode, checked.
+
+    Raises:
+        ConfigError: The reward returned something other than numbers by name. The message says what and how to mend it.
+    """
+    parts: object = reward(episode, score)
+    about = f"the reward {reward.name!r} returned {short(parts)}"
+    wanted = f"return the parts of the reward by name, such as {{{reward.name!r}: 0.5}}"
+    if not isinstance(parts, Mapping):
+        raise ConfigError(f"{about}: {wanted}")
+    for name, value in parts.items():
+        number = not isinstance(value, str) and hasattr(value, "__float__")
+        if not isinstance(name, str) or not number or not math.isfinite(value):
+            raise ConfigError(f"{about}: {name!r} must be a finite number, so {wanted}")
+    return {name: float(value) for name, value in parts.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +168,7 @@ class Sum:
         return {
             f"{reward.name}.{part}": weight * value
             for weight, reward in self.terms
-            for part, value in reward(episode, score).items()
+            for part, value in reward_parts(reward, episode, score).items()
         }
 
 
@@ -189,7 +209,8 @@ def reward_named(reward: str | Reward) -> Reward:
         return PRESETS[reward]
     if not is_part("reward", reward):
         raise ConfigError(
-            f"no reward {reward!r}; there are: {', '.join(PRESETS)}; for a custom one write module:Class"
+            f"no reward {reward!r}{hint(reward, PRESETS)}; there are: {', '.join(PRESETS)}; "
+            "for a custom one write module:Class"
         )
     made: Reward = make_part("reward", reward, _is_reward, "a name and __call__(episode, score)")
     return made

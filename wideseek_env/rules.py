@@ -9,6 +9,7 @@ from typing import Any
 
 from wideseek_env.errors import ConfigError
 from wideseek_env.messages import Role
+from wideseek_env.suggestions import hint
 from wideseek_env.summaries.base import PAGE_CHARS
 
 BUDGETS = ("episode_calls", "episode_path", "passage_chars")
@@ -76,7 +77,9 @@ class Rules:
         try:
             base = PRESETS[name]
         except KeyError:
-            raise ConfigError(f"no rules preset {name!r}; there are: {', '.join(PRESETS)}") from None
+            raise ConfigError(
+                f"no rules preset {name!r}{hint(name, PRESETS)}; there are: {', '.join(PRESETS)}"
+            ) from None
         return base.replace(**changes)
 
     def replace(self, /, **changes: int) -> Rules:
@@ -84,7 +87,9 @@ class Rules:
         known = [item.name for item in fields(self)]
         for name in changes:
             if name not in known:
-                raise ConfigError(f"rules have no limit {name!r}; there are: {', '.join(known)}")
+                raise ConfigError(
+                    f"rules have no limit {name!r}{hint(name, known)}; there are: {', '.join(known)}"
+                )
         return dataclasses.replace(self, **changes)
 
     def turns(self, role: Role) -> int:

@@ -95,6 +95,11 @@ def parl(weight: float = 0.1, until: float = 0.5, base: str | Reward = "item_f1"
     return Sum(((1.0, reward_named(base)), *terms), name="parl")
 
 
+def is_annealed(reward: Reward) -> bool:
+    """Whether the reward changes during training."""
+    return reward_at(reward, 0.0) is not reward
+
+
 def reward_at(reward: Reward, progress: float) -> Reward:
     """`reward` at a point of the training, from 0 (its beginning) to 1 (its end). A reward that does not change during
     training is returned as it is."""

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any, Literal
 
-from wideseek_env.clean import clean_text, clean_value
+from wideseek_env.clean import MAX_DEPTH, clean_text, clean_value
 from wideseek_env.errors import TaskError
-from wideseek_env.reprs import short
+from wideseek_env.reprs import InNotebook, short
 
 METRICS = ("exact_match", "number_near", "date_near", "url_match", "in_match", "llm_judge")
 """The names of the column metrics, as in the WideSearch benchmark's `eval_pipeline`."""
@@ -32,7 +32,7 @@ def _is_clean(rows: Sequence[Sequence[str]]) -> bool:
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Table:
+class Table(InNotebook):
     """A table of strings: a header of n names and rows of n cells each."""
 
     header: tuple[str, ...]
@@ -83,19 +83,32 @@ class ColumnSpec:
     preprocess: tuple[str, ...] = ("norm_str",)
     criterion: float | str | None = None
 
+    def check_criterion(self) -> None:
+        """Raise `TaskError` if a metric needs a number as `criterion` and it is none. Readers of files call this."""
+        if self.criterion is None or not {"number_near", "date_near"}.intersection(self.metrics):
+            return
+        try:
+            usable = 0 <= float(self.criterion) < float("inf")
+        except (ValueError, OverflowError):
+            usable = False
+        if not usable:
+            raise TaskError(
+                f"{', '.join(self.metrics)} needs a number of 0 or more as criterion, not {short(self.criterion)}"
+            )
+
     def __post_init__(self) -> None:
         if isinstance(self.criterion, str):
             object.__setattr__(self, "criterion", clean_text(self.criterion))
         for name in self.metrics:
             if name not in METRICS:
-                raise TaskError(f"unknown metric {name!r}; known are {', '.join(METRICS)}")
+                raise TaskError(f"unknown metric {short(name)}; known are {', '.join(METRICS)}")
         for name in self.preprocess:
             if name not in PREPROCESSORS:
-                raise TaskError(f"unknown preprocessor {name!r}; known are {', '.join(PREPROCESSORS)}")
+                raise TaskError(f"unknown preprocessor {short(name)}; known are {', '.join(PREPROCESSORS)}")
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Task:
+class Task(InNotebook):
     """A question with its gold answer.
 
     A broad task has `columns` (required, in order), `key_columns` (a subset that identifies a row), `gold` and a
@@ -167,13 +180,31 @@ class Task:
             if isinstance(value, str):
                 clean: Any = clean_text(value)
             else:
-                clean = clean_value(value)
+                try:
+                    clean = clean_value(value)
+                except RecursionError:
+                    raise TaskError(
+                        f"task {self.id}: {name} is nested deeper than {MAX_DEPTH} levels; use fewer"
+                    ) from None
                 clean = tuple(clean) if isinstance(value, tuple) else clean
             if clean != value:
                 object.__setattr__(self, name, clean)
         if any(clean_text(name) != name for name in self.specs):
             specs = {clean_text(name): spec for name, spec in self.specs.items()}
             object.__setattr__(self, "specs", specs)
+        if not _is_clean(
+            [
+                [column, *chain.from_iterable(((cell, *names) for cell, names in cells.items()))]
+                for column, cells in self.aliases.items()
+            ]
+        ):
+            aliases = {
+                clean_text(column): {
+                    clean_text(cell): tuple(clean_value(names)) for cell, names in cells.items()
+                }
+                for column, cells in self.aliases.items()
+            }
+            object.__setattr__(self, "aliases", aliases)
 
     def spec(self, column: str) -> ColumnSpec:
         """The `ColumnSpec` of `column`. By default it is an exact match on normalised text."""

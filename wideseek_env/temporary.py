@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from wideseek_env.corpus.folders import locked
+from wideseek_env.files import locked
 
 _LOCK = ".lock"
 _UNLOCKED = 60.0
@@ -32,7 +32,7 @@ def temporary_folder(prefix: str, parent: Path | None = None) -> Iterator[Path]:
         parent: Where the folder is made. None means the system's folder for temporary files.
     """
     place = parent or Path(tempfile.gettempdir())
-    _remove_left(place, prefix)
+    remove_left(place, prefix)
     folder = Path(tempfile.mkdtemp(prefix=prefix, dir=place))
     _own.add(folder)
     lock = locked(folder / _LOCK)
@@ -45,7 +45,8 @@ def temporary_folder(prefix: str, parent: Path | None = None) -> Iterator[Path]:
         _own.discard(folder)
 
 
-def _remove_left(place: Path, prefix: str) -> None:
+def remove_left(place: Path, prefix: str) -> None:
+    """Delete the folders that killed processes have left in `place`. Folders of running processes stay."""
     for folder in place.glob(f"{prefix}*"):
         with contextlib.suppress(OSError):  # of another user, or just deleted
             if folder not in _own and folder.is_dir() and not folder.is_symlink() and _is_left(folder):

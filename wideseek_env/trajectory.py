@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, get_args
 
+from wideseek_env.clean import MAX_DEPTH, clean_value
 from wideseek_env.differences import first_difference
 from wideseek_env.episode import Episode
 from wideseek_env.errors import ConfigError, TaskError, TrajectoryError, WideSeekError
@@ -26,7 +27,8 @@ from wideseek_env.profiles import PROFILES, Profile, profile_named
 from wideseek_env.prompts.loading import checked_texts
 from wideseek_env.protocol import LENIENT, Parse, Protocol
 from wideseek_env.recorded_events import conversation_to_dict, event_from_dict, events_to_dicts
-from wideseek_env.reprs import short
+from wideseek_env.recorded_form import check_record
+from wideseek_env.reprs import InNotebook, plain, short
 from wideseek_env.rewards import total
 from wideseek_env.rules import Rules
 from wideseek_env.scoring import TableScore
@@ -37,10 +39,22 @@ FORMAT = 2
 """The format that this version writes. It reads format 1 too, which has no `protocol` and no `language`."""
 
 _FORMATS = (1, FORMAT)
+_MOST_NESTED = 2 * MAX_DEPTH
+"""The deepest nesting of a record. The `meta` of its task alone may have `MAX_DEPTH`."""
+
+UNUSABLE = (ValueError, KeyError, IndexError, TypeError, AttributeError, ArithmeticError, RecursionError)
+"""What may be raised while a record from elsewhere is read."""
+
+
+def described(error: Exception) -> str:
+    """One of `UNUSABLE` as the end of a message that begins with a file and a line."""
+    if isinstance(error, TrajectoryError):
+        return str(error)
+    return f"not a trajectory: {type(error).__name__} {plain(str(error))}"
 
 
 @dataclass(frozen=True, repr=False)
-class Trajectory:
+class Trajectory(InNotebook):
     """One recorded episode. `conversations` are in order of their start, and `events` refer to them by index.
 
     An event is ``{"act": agent, "conversation": i, "message": j}``, ``{"result": call id, "text": …, "ok": …}``,
@@ -235,14 +249,26 @@ class Trajectory:
     @classmethod
     def from_dict(cls, record: Mapping[str, Any]) -> Trajectory:
         """The inverse of `to_dict`. Raises a `TrajectoryError` whose message names what is missing or wrong."""
+        if not isinstance(record, Mapping):
+            raise TrajectoryError(f"not a trajectory: {short(record)} is no object")
         version = record.get("format")
-        if version not in _FORMATS or isinstance(version, bool):
-            raise TrajectoryError(f"format {version!r} cannot be read by this version, which writes {FORMAT}")
+        if isinstance(version, bool) or not isinstance(version, int) or version not in _FORMATS:
+            raise TrajectoryError(
+                f"format {short(version)} cannot be read by this version, which writes {FORMAT}"
+            )
+        try:
+            record = clean_value(record, most=_MOST_NESTED)
+            check_record(record)
+        except (TypeError, RecursionError) as error:
+            raise TrajectoryError(f"not a trajectory: {error}") from None
         values = {item.name: record[item.name] for item in dataclasses.fields(cls) if item.name in record}
         try:
             values["task"] = task_from_dict(record["task"])
             values["rules"] = Rules(**record["rules"])
-            values["score"] = TableScore.from_dict(record["score"])
+            values["score"] = score = TableScore.from_dict(record["score"])
+            gold = values["task"].gold
+            if gold is not None and any(row.gold_row >= len(gold.rows) for row in score.cells):
+                raise TypeError("score.cells has a row that the gold table has not")
             if version == 1:
                 return cls(**{**values, "protocol": LENIENT, "language": None, "texts": None})
             if values.get("credit_name", "team") != "team":
@@ -255,7 +281,7 @@ class Trajectory:
                 raise TypeError(f"language {short(record['language'])}")
             return cls(**values)
         except (KeyError, TypeError, ConfigError, TaskError) as error:
-            raise TrajectoryError(f"not a trajectory: {type(error).__name__} {error}") from error
+            raise TrajectoryError(f"not a trajectory: {type(error).__name__} {plain(str(error))}") from error
 
 
 class TrajectoryWriter(JsonlWriter):
@@ -287,8 +313,8 @@ def iter_trajectories(path: Path | str) -> Iterator[Trajectory]:
         for number, record in json_values(path, _lines(file, path)):
             try:
                 yield Trajectory.from_dict(record)
-            except (ValueError, AttributeError, RecursionError) as error:
-                raise TrajectoryError(f"{path}:{number}: {error}") from error
+            except UNUSABLE as error:
+                raise TrajectoryError(f"{path}:{number}: {described(error)}") from error
 
 
 def _lines(file: IO[bytes], path: Path) -> Iterator[bytes]:

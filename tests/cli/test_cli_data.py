@@ -10,7 +10,7 @@ import pytest
 from click.testing import Result
 
 from wideseek_env.catalog import synthetic_world
-from wideseek_env.cli.console import PageBar
+from wideseek_env.cli.progress import PageBar
 from wideseek_env.corpus.stored import StoredCorpus
 from wideseek_env.tasks.jsonl import load_tasks
 
@@ -194,7 +194,7 @@ def test_the_bar_says_the_time_left(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     state = {"now": 0.0, "share": 0.0}
-    monkeypatch.setattr("wideseek_env.cli.console.time.monotonic", lambda: state["now"])
+    monkeypatch.setattr("wideseek_env.cli.progress.time.monotonic", lambda: state["now"])
     with PageBar() as bar:
         bar.share = lambda: state["share"]
         for now, share, done in [
@@ -206,9 +206,12 @@ def test_the_bar_says_the_time_left(
             state.update(now=now, share=share)
             bar(done)
     lines = capsys.readouterr().err.splitlines()
-    assert lines == [
-        "Indexing pages: 25,000 pages, about 90 s left",  # 30 s of reading, 60 s of indexing
-        "Indexing pages: 100,000 pages, about 60 s left",
-        "Indexing pages: 150,000 pages, about 30 s left",
-        "Indexing pages: 190,000 pages, about 7 min left",
-    ]
+    assert (
+        lines
+        == [
+            "Indexing pages: 25,000 pages, 2,500 pages/s, about 1 min 30 s left",  # 30 s of reading, 60 s of indexing
+            "Indexing pages: 100,000 pages, 2,500 pages/s, about 1 min 0 s left",
+            "Indexing pages: 150,000 pages, 2,143 pages/s, about 30 s left",
+            "Indexing pages: 190,000 pages, 47.5 pages/s, about 7 min 20 s left",
+        ]
+    )

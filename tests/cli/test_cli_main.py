@@ -92,10 +92,10 @@ def test_help_imports_nothing_heavy() -> None:
         (["eval", "--policy", "toy_team:ToyTeam", "--rules", "mild"], 2, "no rules preset 'mild'"),
         (["eval", "--policy", "nobody"], 2, "no policy 'nobody'"),
         (["eval", "--policy", "toy_team:Nobody"], 2, "cannot be loaded"),
-        (["eval", "--policy", "toy_team:ToyTeam", "--policy-arg", "x=1"], 2, "does not take these options"),
-        (["eval", "--policy", "toy_team:ToyTeam", "--model", "m"], 2, "unexpected keyword argument 'model'"),
+        (["eval", "--policy", "toy_team:ToyTeam", "--policy-arg", "x=1"], 2, "has no option 'x'; there are:"),
+        (["eval", "--policy", "toy_team:ToyTeam", "--model", "m"], 2, "has no option 'model'"),
         (["eval", "--policy", "toy_team:ToyTeam", "--model", "m", "--policy-arg", "model=x"], 2, "model is given"),
-        (["run", "--policy", "toy_team:ToyTeam", "--base-url", "http://x"], 2, "argument 'base_url'"),
+        (["run", "--policy", "toy_team:ToyTeam", "--base-url", "http://x"], 2, "has no option 'base_url'"),
         (["eval", "--policy", "toy_team:ToyTeam", "--policy-arg", "x=1", "--policy-arg", "x=2"], 2, "given twice"),
         (["eval", "--policy", "toy_team:ToyTeam", "--tasks", "no.jsonl"], 1, "there is no file no.jsonl"),
         (["eval", "--policy", "toy_team:ToyTeam", "--tasks", "elsewhere"], 2, "no tasks 'elsewhere'"),
@@ -172,7 +172,7 @@ def test_tasks_without_a_corpus(call: Call, world: Path) -> None:
     result = call("eval", "--tasks", world / "tasks.jsonl", "--policy", "toy_team:ToyTeam")
     assert (result.exit_code, result.stderr) == (
         2,
-        "Error: these tasks come without a corpus: name one with --corpus (corpus=), or pass executor=\n",
+        "Error: these tasks come without a corpus: name one with --corpus, such as --corpus synthetic or a folder\n",
     )
 
 

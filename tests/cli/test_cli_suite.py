@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import dataclasses
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -14,6 +14,8 @@ from tiny_suite import Engine, Quick, change, commit, tiny
 
 from wideseek_env.errors import SuiteError
 from wideseek_env.evaluation.suite import definition
+from wideseek_env.llm.budget import Endpoint, TokenBudget
+from wideseek_env.policy import Turn
 
 Call = Callable[..., Result]
 QUICK = ("--policy", "tiny_suite:Quick")
@@ -144,9 +146,7 @@ def test_wrong_use_is_explained_before_anything_is_written(call: Call, tmp_path:
     board = tmp_path / "board.csv"
     board.write_text("a,b\n")
     assert "not a leaderboard" in refused(call, "suite", *QUICK, "--out", out, "--leaderboard", board)
-    assert "does not take these options" in refused(
-        call, "suite", *QUICK, "--policy-arg", "a=1", "--out", out
-    )
+    assert "has no option" in refused(call, "suite", *QUICK, "--policy-arg", "a=1", "--out", out)
     assert "the quick policy broke" in refused(
         call, "suite", *QUICK, "--policy-arg", "fail=true", "--out", out
     )
@@ -167,6 +167,41 @@ def test_folders_of_other_runs_are_refused(call: Call, tmp_path: Path) -> None:
     assert "suite: 'v0' → 'v1'" in refused(call, "suite", *QUICK, "--out", out)
     assert call("bench", "suite", *QUICK, "--size", "full", "--overwrite", "--out", out).exit_code == 0
     assert json.loads((out / "card.json").read_text())["size"] == "full"
+
+
+class Metered(Quick):
+    """Uses a service: ten tokens a turn."""
+
+    endpoints = (Endpoint("https://api.example.org/v1", "m"),)
+    token_budget: TokenBudget | None = None
+
+    def limit_tokens(self, budget: TokenBudget) -> None:
+        self.token_budget = budget
+
+    def act(self, turns: Sequence[Turn]) -> list[str]:
+        if self.token_budget is not None:
+            self.token_budget.check()
+            for _ in turns:
+                self.token_budget.add(8, 2)
+        return super().act(turns)
+
+
+def test_a_suite_says_the_tokens_and_stops_at_the_budget(call: Call, tmp_path: Path) -> None:
+    command = ("bench", "suite", "--policy", "test_cli_suite:Metered", "--out", tmp_path / "out")
+    stopped = call(*command, "--max-tokens", 40)
+    assert stopped.exit_code == 3, stopped.stderr
+    assert "The policy uses m at https://api.example.org/v1." in stopped.stderr
+    assert "Expected for 6 episodes:" in stopped.stderr
+    assert "Used: 4 requests, 40 tokens (32 prompt, 8 completion)." in stopped.stderr
+    assert "3 of 6 episodes are done." in stopped.stderr, "one more was played to measure"
+    resumed = call(*command, "--max-tokens", 200, "--json")
+    assert resumed.exit_code == 0, resumed.stderr
+    card = json.loads(resumed.stdout)
+    assert (card["complete"], card["tokens"]["prompt_tokens"]) == (True, 7 * 8)
+    table = call("bench", "cards", tmp_path / "out", "--json")
+    assert [each["complete"] for each in json.loads(table.stdout)] == [True]
+    dry = call("bench", "suite", *QUICK, "--out", tmp_path / "other", "--dry-run", "--json")
+    assert json.loads(dry.stdout).popitem()[1]["episodes"] == 6
 
 
 def test_changed_tasks_are_refused(call: Call, suite: definition.Suite, tmp_path: Path) -> None:

@@ -127,7 +127,9 @@ def test_ctrl_c_ends_watching_and_is_no_error(towns: list[str], tmp_path: Path) 
         assert player.returncode == 130
     stopped = run("watch", out, "--once")
     assert stopped.exit_code == 0
-    assert "interrupted (stopped by Ctrl-C; the same command resumes the run)" in stopped.stdout
+    assert (
+        "interrupted (stopped by Ctrl-C or --max-tokens; the same command resumes the run)" in stopped.stdout
+    )
     assert "1 of 4 episodes" in stopped.stdout
 
 

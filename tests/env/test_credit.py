@@ -166,7 +166,8 @@ def test_names() -> None:
     assert not any(map(is_team, ("cells", Cells(), own)))
     assert GameConfig(credit=None).credit == "team"  # type: ignore[arg-type]
     with pytest.raises(
-        ConfigError, match="no credit 'cell'; there are: team, cells; for a custom one write module:"
+        ConfigError,
+        match=r"no credit 'cell' \(did you mean 'cells'\?\); there are: team, cells; for a custom one write module:",
     ):
         GameConfig(**SMALL, credit="cell").open()
     with pytest.raises(ConfigError, match="a name and __call__"):

@@ -110,7 +110,7 @@ def test_evaluate_takes_a_policy_object() -> None:
         ({"policy": "nobody"}, "no policy 'nobody'"),
         ({"trials": 0}, "trials must be a whole number of at least 1, not 0"),
         ({"width": 0}, "width must be"),
-        ({"policy_options": {"depth": 3}}, "does not take these options"),
+        ({"policy_options": {"depth": 3}}, "has no option 'depth'"),
         ({"policy": "toy_team:__doc__"}, "name a class of policies, or a function"),
     ],
 )
@@ -228,10 +228,16 @@ class Silent:
         ("scripted", "policy must be a policy object.*not 'scripted'.*make_policy"),
         (Silent, "policy must be a policy object.*not the class Silent"),
         (None, "policy must be a policy object.*not a NoneType"),
-        (Silent("| Name |"), "act must return a list with one action per turn, not '| Name |'"),
-        (Silent({"role": "assistant"}), "act must return a list with one action per turn, not a dict"),
-        (Silent(None), "act must return a list with one action per turn, not a NoneType"),
-        (Silent([]), "gave 0 actions for 1 turns"),
+        (
+            Silent("| Name |"),
+            r"a list with one message for each turn, in their order \(lead\), not '| Name |'",
+        ),
+        (Silent({"role": "assistant"}), r"in their order \(lead\), not a dict"),
+        (Silent(None), r"in their order \(lead\), not a NoneType"),
+        (
+            Silent([]),
+            r"returned 0 messages for 1 turns: act\(turns\) must return a list with one message for each turn",
+        ),
     ],
 )
 def test_run_episode_says_what_is_wrong_with_the_policy(policy: Any, told: str) -> None:

@@ -167,19 +167,19 @@ def test_wrong_values_are_named(record: dict[str, Any], message: str) -> None:
         ({"rules": {"lead_turns": True}}, "rules.lead_turns must be a whole number"),
         ({"rules": "mild"}, "no rules preset 'mild'"),
         ({"reward": "gold"}, "no reward 'gold'"),
-        ({"reward": 5}, "a reward must be a name, or an object"),
-        ({"reward": ItemF1}, "a reward must be a name, or an object"),
+        ({"reward": 5}, "reward must be a name, or an object"),
+        ({"reward": ItemF1}, "reward must be a name, or an object"),
         ({"profile": "loud"}, "no profile 'loud'"),
-        ({"profile": [1]}, "a profile must be a name or a Profile"),
+        ({"profile": [1]}, "profile must be a name or a Profile"),
         ({"judge": "solomon"}, "no judge is called 'solomon'"),
-        ({"judge": 3}, "a judge must be a name, or an object"),
-        ({"judge": OfflineJudge}, "a judge must be a name, or an object"),
+        ({"judge": 3}, "judge must be a name, or an object"),
+        ({"judge": OfflineJudge}, "judge must be a name, or an object"),
         ({"counter": "none"}, "no counter 'none'; there is: characters"),
-        ({"counter": 3}, "a counter must be a name, or a function"),
+        ({"counter": 3}, "counter must be a name, or a function"),
         ({"executor": "none"}, "no executor 'none'"),
-        ({"executor": 3}, "an executor must be a name, or an object with run"),
-        ({"executor": NoOpTools}, "an executor must be a name, or an object with run"),
-        ({"corpus": 3}, "a corpus must be a name"),
+        ({"executor": 3}, "executor must be a name, or an object with run"),
+        ({"executor": NoOpTools}, "executor must be a name, or an object with run"),
+        ({"corpus": 3}, "corpus must be a name"),
         ({"tasks": 5}, "tasks must be a list of Task objects"),
         ({"tasks": {}}, "tasks must be a list of Task objects"),
         ({"tasks": [3]}, "tasks must be Task objects"),
@@ -190,8 +190,8 @@ def test_wrong_values_are_named(record: dict[str, Any], message: str) -> None:
         ({"summariser": "best"}, "no summariser is called 'best'"),
         ({"summariser": "engine:nano"}, "no summariser is called 'engine:nano'"),
         ({"summariser": "openai:m"}, "does not have a model and an address"),
-        ({"summariser": 3}, "a summariser must be a name, or an object with name, summarise"),
-        ({"tools": [NoOpTools()]}, "pass it as executor="),
+        ({"summariser": 3}, "summariser must be a name, or an object with name, summarise"),
+        ({"tools": [NoOpTools()]}, "give it as executor"),
         ({"tools": ["test_game:untyped"]}, "write '-> str' after its arguments"),
         ({"tasks": [example_task()]}, "come without a corpus"),
         ({"tasks": Path("nowhere.jsonl")}, None),
@@ -487,7 +487,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "wideseek demo": ("demo",),
     "wideseek rollout": ("rollout", "--out", "out.jsonl"),
     "wideseek serve agents": ("serve", "agents"),
-    "wideseek serve mcp": ("serve", "mcp", "--role", "single"),
+    "wideseek serve mcp": ("serve", "mcp", "--role", "lead"),
 }
 ELSEWHERE = {"wideseek-openenv", "wideseek train", "rollout workers"}
 """Tested beside their packages."""
@@ -549,7 +549,8 @@ def test_every_field_reaches_the_commands(
     defaults = GameConfig().to_args()
     arguments = [word for word in GameConfig(**{name: VALUES[name]}).to_args() if word not in defaults]
     assert arguments
-    policy = () if entry == "wideseek demo" else ("--policy", "random")
+    name_of_policy = "transformers" if entry == "wideseek rollout" else "random"
+    policy = () if entry == "wideseek demo" else ("--policy", name_of_policy)
 
     def call() -> None:
         result = CliRunner().invoke(app, [*COMMANDS[entry], *policy, *arguments])
@@ -574,7 +575,7 @@ def test_an_executor_given_as_tools_is_told_apart() -> None:
         wideseek_env.raw_env,
         wideseek_env.WideSeekSingleEnv,
     ):
-        with pytest.raises(ConfigError, match="executor="):
+        with pytest.raises(ConfigError, match="as executor"):
             make(tools=NoOpTools())
 
 

@@ -36,7 +36,7 @@ def templates(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_every_part_is_found_by_its_module(templates: None, tmp_path: Path) -> None:
     (tmp_path / "elbe.txt").write_text("Elbe\nA river.\n")
-    assert make_policy("my_policy:FirstSearch").name == "first-search"
+    assert make_policy("my_policy:ListReaders").name == "list-readers"
     corpus = open_corpus(f"my_corpus:TextFolder,folder={tmp_path}")
     assert [hit.title for hit in corpus.search(["river"], 3)[0]] == []  # "river." is another word
     assert [hit.title for hit in corpus.search(["elbe a"], 3)[0]] == ["Elbe"]
@@ -113,8 +113,8 @@ NEEDY = Needy("k")
         ("nowhere_at_all:Reward", "cannot be loaded: ModuleNotFoundError"),
         ("test_plugins:Nothing", "cannot be loaded: AttributeError"),
         ("test_plugins:NUMBER", "which is no reward: a reward must have a name and"),
-        ("test_plugins:Needy", "missing a required argument: 'key'"),
-        ("test_plugins:Needy,key=1,lock=2", "unexpected keyword argument 'lock'"),
+        ("test_plugins:Needy", "needs the option 'key'"),
+        ("test_plugins:Needy,key=1,lock=2", "has no option 'lock'"),
         ("test_plugins:Needy,key", "'key' is not of the form key=value"),
         ("test_plugins:NEEDY,key=2", "is made already and takes no options"),
         (
@@ -171,19 +171,19 @@ def test_commands_take_parts_from_the_current_folder(tmp_path: Path) -> None:
     for each in TEMPLATES.glob("*.py"):
         shutil.copy(each, tmp_path)
     done = wideseek(
-        tmp_path, "eval", "--policy", "my_policy:FirstSearch", "--tasks", "my_tasks:powers,count=2", "--reward",
+        tmp_path, "eval", "--policy", "my_policy:ListReaders", "--tasks", "my_tasks:powers,count=2", "--reward",
         "my_reward:Thrifty,price=0.02", "--judge", "my_judge:ElementJudge", "--tool", "my_tool:convert", "--tool",
         "lead=my_tool:count_rows", "--out", "run",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     settings = (tmp_path / "run" / "run.json").read_text()
-    for said in ('"thrifty"', '"elements-1"', '"default+convert+count_rows"', '"my_policy:FirstSearch"'):
+    for said in ('"thrifty"', '"elements-1"', '"default+convert+count_rows"', '"my_policy:ListReaders"'):
         assert said in settings
     other = wideseek(
         tmp_path,
         "eval",
         "--policy",
-        "my_policy:FirstSearch",
+        "my_policy:ListReaders",
         "--tasks",
         "my_tasks:powers,count=2",
         "--out",

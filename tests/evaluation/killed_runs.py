@@ -19,6 +19,7 @@ from typing import Any
 from toy_team import ToyTeam, town_setup
 
 import wideseek_env.files
+import wideseek_env.provenance.record
 import wideseek_env.recorded_events
 import wideseek_env.trajectory
 from wideseek_env.errors import ConfigError
@@ -26,7 +27,12 @@ from wideseek_env.evaluation import RunFolder, evaluate_game, folder, lock, metr
 from wideseek_env.evaluation.run import episode_seed
 
 TASKS, TRIALS = 3, 2
-WRITING = (wideseek_env.files, wideseek_env.recorded_events, wideseek_env.trajectory)
+WRITING = (
+    wideseek_env.files,
+    wideseek_env.provenance.record,
+    wideseek_env.recorded_events,
+    wideseek_env.trajectory,
+)
 TRACED = {module.__file__ for module in (metrics, folder, lock, *WRITING)}
 SETUP = town_setup(count=TASKS)
 PAIRS = {episode_seed(0, task.id, trial): [task.id, trial] for task in SETUP.tasks for trial in range(TRIALS)}

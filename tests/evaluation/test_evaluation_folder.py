@@ -18,8 +18,9 @@ from wideseek_env.cli.app import app
 from wideseek_env.episode import Episode
 from wideseek_env.errors import ConfigError, TrajectoryError
 from wideseek_env.evaluation import RunFolder, evaluate_game, run_settings
-from wideseek_env.evaluation.folder import differences, read_settings
+from wideseek_env.evaluation.folder import read_settings
 from wideseek_env.evaluation.sweep import read_sweep
+from wideseek_env.provenance.comparing import differences
 from wideseek_env.scoring import TableScore
 
 
@@ -70,7 +71,12 @@ def test_a_run_of_an_earlier_version_resumes(tmp_path: Path, missing: Sequence[s
         other = {**settings, "counter": "characters"}
         with pytest.raises(ConfigError, match="counter"):
             RunFolder.open(tmp_path / "run", other)
+    before = content(tmp_path / "run")["run.json"]
     RunFolder.open(tmp_path / "run", settings).close()
+    assert content(tmp_path / "run")["run.json"] == before  # nothing was played
+    game = town_setup(count=1, counter=count_words)
+    with RunFolder.open(tmp_path / "run", settings) as folder:
+        evaluate_game(game, ToyTeam(), folder=folder)
     assert read_settings(tmp_path / "run") == json.loads(json.dumps(settings))
 
 

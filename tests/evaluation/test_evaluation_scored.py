@@ -78,7 +78,7 @@ def test_one_of_several_models_is_chosen(tmp_path: Path) -> None:
     (tmp_path / "two_a_0_multi_agent_response.jsonl").write_text(
         json.dumps({"instance_id": "a", "response": "team", "trial_idx": 0})
     )
-    with pytest.raises(ConfigError, match="'one', 'two', 'two_multi_agent'; choose one with --model"):
+    with pytest.raises(ConfigError, match="'one', 'two', 'two_multi_agent'; choose one with model="):
         read_responses(tmp_path)
     assert [r.text for r in read_responses(tmp_path, "two")] == ["2"]
     assert [r.text for r in read_responses(tmp_path, "two_multi_agent")] == ["team"]
@@ -300,6 +300,7 @@ def test_scores_are_written_and_read_back(tmp_path: Path) -> None:
         len([c for row in line["score"]["cells"] for c in row["cells"] if c[0] == "right"]) for line in lines
     ] == [8, 4, 0]
     summary = json.loads((out / "summary.json").read_text())
+    assert summary.pop("scoring") == "lenient"
     assert list(summary.pop("by")) == ["source"]
     assert summary == scored.summary.to_dict()
     assert sorted(p.name for p in out.iterdir()) == ["run.json", "run.lock", "scores.jsonl", "summary.json"]
@@ -320,7 +321,7 @@ def test_folders_of_something_else_are_left_alone(tmp_path: Path) -> None:
             score_answers(TASKS, answers(((4,), (4,), (4,))), folder=folder, overwrite=True)
     run, scores = tmp_path / "run", tmp_path / "scores"
     RunFolder.open(run, {}).close()
-    with pytest.raises(ConfigError, match="contains no scores"):
+    with pytest.raises(ConfigError, match="contains a run of `wideseek eval`"):
         score_answers(TASKS, answers(((4,), (4,), (4,))), folder=run, overwrite=True)
     score_answers(TASKS, answers(((4,), (4,), (4,))), folder=scores)
     with pytest.raises(ConfigError, match="contains scores"):

@@ -230,6 +230,6 @@ def test_a_budget_of_nothing_is_refused() -> None:
 
 def test_the_folder_of_a_suite_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "suite.json").write_text("{}")
-    with pytest.raises(ConfigError, match="runs of a benchmark suite"):
+    with pytest.raises(ConfigError, match="contains a run of `wideseek bench suite`"):
         width_sweep(town_setup(count=1), ToyTeam, (1,), policy_name="toy", folder=tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["suite.json"]

@@ -301,7 +301,7 @@ def test_the_markdown_table(card: Card, references: dict[str, Card]) -> None:
 def test_tables_of_cards_that_do_not_compare(card: Card) -> None:
     with pytest.raises(SuiteError, match="at least one"):
         cards_table([])
-    with pytest.raises(ConfigError, match=r"two cards are called my \| model: .*--name"):
+    with pytest.raises(ConfigError, match=r"two cards are called my \| model: .*another name"):
         cards_table([card, card])
     other = with_digest(dataclasses.replace(card, name="b"), "wide", "tasks")
     with pytest.raises(SuiteError, match="do not compare on HybridQA wide tables"):

@@ -156,7 +156,7 @@ def test_where_the_data_is_looked_for(tmp_path: Path, small: Path, monkeypatch: 
     (tmp_path / "hybridqa").mkdir()
     assert data_folder(None) == (tmp_path / "hybridqa", "")
     assert data_folder(small) == (small, "")
-    with pytest.raises(CorpusError, match="Without --data, only the synthetic kinds"):
+    with pytest.raises(CorpusError, match="Without data, only the synthetic kinds"):
         data_folder(tmp_path / "nothing")
     with pytest.raises(CorpusError, match=r"tables\.jsonl|tables"):
         data_folder(tmp_path / "hybridqa")

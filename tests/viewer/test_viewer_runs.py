@@ -112,7 +112,7 @@ def test_a_run_may_be_waited_for(tmp_path: Path) -> None:
         (lambda p: _file(p, '{"format": 1, "ta\n'), TrajectoryError, "x.jsonl:1: not a trajectory"),
         (lambda p: _file(p, "[" * 200_000 + "\n"), TrajectoryError, "x.jsonl:1: not a trajectory"),
         (lambda p: _file(p, b"\xff\xfe\n"), TrajectoryError, "x.jsonl:1: not a trajectory"),
-        (lambda p: _changed(p, events=[{"act": "lead"}]), TrajectoryError, "x.jsonl:2: not a trajectory: KeyError"),
+        (lambda p: _changed(p, events=[{"act": "lead"}]), TrajectoryError, "x.jsonl:2: not a trajectory: events.0"),
         (lambda p: _changed(p, conversations=5), TrajectoryError, "x.jsonl:2: not a trajectory"),
         (lambda p: _changed(p, outcome={}), TrajectoryError, "x.jsonl:2: not a trajectory"),
         (lambda p: _changed(p, parts=3), TrajectoryError, "x.jsonl:2: not a trajectory"),
@@ -204,7 +204,7 @@ def test_only_pages_of_its_own_are_replaced(tmp_path: Path) -> None:
     other = tmp_path / "thesis.html"
     other.write_text("<!doctype html>\nyears of work")
     for place in (other, tmp_path / "run0"):
-        with pytest.raises(ConfigError, match="give another --out"):
+        with pytest.raises(ConfigError, match="give another file"):
             write_page([run], place)
     assert other.read_text().endswith("years of work")
     assert sorted(each.name for each in tmp_path.iterdir()) == ["page.html", "run0", "thesis.html"]

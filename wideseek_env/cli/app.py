@@ -13,11 +13,15 @@ from typing import IO, Any
 
 import click
 
+from wideseek_env.audience import command_line
 from wideseek_env.cli.bench import bench
 from wideseek_env.cli.compare import compare
+from wideseek_env.cli.completion import completion
 from wideseek_env.cli.corpus import corpus
 from wideseek_env.cli.demo import demo
+from wideseek_env.cli.doctor import doctor
 from wideseek_env.cli.evaluate import evaluate_command
+from wideseek_env.cli.output import ResultGroup
 from wideseek_env.cli.run import run
 from wideseek_env.cli.score import score
 from wideseek_env.cli.serve import serve
@@ -34,6 +38,7 @@ from wideseek_env.errors import (
     baselines_hint,
 )
 from wideseek_env.render.printable import printable
+from wideseek_env.suggestions import nearest
 from wideseek_env.version import __version__
 
 INTERRUPTED = 130
@@ -64,7 +69,7 @@ COMMANDS = "wideseek_env.commands"
 """The entry-point group in which other packages register subcommands. Each entry is a name and a click command."""
 
 
-class App(click.Group):
+class App(ResultGroup):
     """The group of all subcommands.
 
     It reports this package's errors in one line on stderr, and ends with exit code 130 after Ctrl-C. It also offers
@@ -99,10 +104,20 @@ class App(click.Group):
             return _broken(cmd_name, ConfigError(why))
         return loaded
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the subcommand. For an unknown name, the error suggests a similar one."""
+        if self.get_command(ctx, args[0]) is None:
+            near = nearest(args[0], self.list_commands(ctx))
+            if near is not None:
+                ctx.fail(f"No such command {args[0]!r}; did you mean {near!r}?")
+        return super().resolve_command(ctx, args)
+
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command."""
         try:
-            with _own_warnings():
+            with _own_warnings(), command_line():
                 return super().invoke(ctx)
         except KeyboardInterrupt:
             click.echo("Interrupted.", err=True)
@@ -152,8 +167,24 @@ def _broken(name: str, error: WideSeekError) -> click.Command:
     return command
 
 
+def _version(context: click.Context, option: click.Parameter, chosen: bool) -> None:
+    if not chosen or context.resilient_parsing:
+        return
+    from wideseek_env.installed import version_lines
+
+    click.echo("\n".join([f"wideseek, version {__version__}", *version_lines()]))
+    context.exit()
+
+
 @click.group(cls=App, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.version_option(__version__, prog_name="wideseek")
+@click.option(
+    "--version",
+    is_flag=True,
+    expose_value=False,
+    is_eager=True,
+    callback=_version,
+    help="Show the versions of what matters, and exit.",
+)
 @click.option("--traceback", is_flag=True, help="Show the full traceback of an error instead of one line.")
 def app(traceback: bool) -> None:
     """Run, measure and build broad information seeking by a lead agent with parallel subagents.
@@ -167,14 +198,19 @@ def app(traceback: bool) -> None:
       wideseek view runs/a --open                       look at what every agent did, in the browser
       wideseek compare runs/a runs/b
       wideseek bench width --widths 1,2,4,8 --out runs/width
+      wideseek doctor                                   what is installed and what works
 
     Worlds (--tasks, --corpus): synthetic[:key=value,…], hybridqa:FOLDER, or your own files.
 
-    Exit codes: 0 done, 1 failed, 2 wrong usage or setting, 130 stopped by Ctrl-C, 143 stopped by SIGTERM.
+    Every command has --json (the result as JSON) and --quiet. To complete commands in a shell: wideseek completion.
+
+    Exit codes: 0 done, 1 failed, 2 wrong usage or setting, 3 stopped by --max-tokens, 130 stopped by Ctrl-C, 143
+    stopped by SIGTERM.
     """
 
 
 for command in (
-    demo, run, evaluate_command, score, summary, compare, bench, corpus, tasks, texts, serve, view, watch,
+    demo, run, evaluate_command, score, summary, compare, bench, corpus, tasks, texts, serve, view, watch, doctor,
+    completion,
 ):  # fmt: skip
     app.add_command(command)

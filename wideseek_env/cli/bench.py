@@ -11,7 +11,9 @@ import click
 from wideseek_env.cli import options
 from wideseek_env.cli.bench_reports import plot, report
 from wideseek_env.cli.bench_tables import leaderboard, table
+from wideseek_env.cli.output import ResultGroup, result
 from wideseek_env.cli.suite import cards, suite
+from wideseek_env.errors import ConfigError
 
 if TYPE_CHECKING:
     from wideseek_env.cli.sweep import RunSweep
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
     from wideseek_env.game import Game, GameConfig
 
 
-@click.group(short_help="Evaluate a policy at several widths or depths.")
+@click.group(cls=ResultGroup, short_help="Evaluate a policy at several widths or depths.")
 def bench() -> None:
     """Evaluate a policy at several widths or depths, and report the results.
 
@@ -47,7 +49,9 @@ _sweep_options = options.stack(
         "--out", type=click.Path(file_okay=False, path_type=Path), required=True,
         help="Folder for the table (CSV, JSON), the figures (SVG, PNG, PDF), report.html and the folders of the runs.",
     ),
+    options.max_tokens_option,
     options.fresh_option,
+    options.verify_option,
     options.keep_going_option,
 )  # fmt: skip
 
@@ -61,7 +65,7 @@ _sweep_options = options.stack(
     help="Numbers of subagents to evaluate.",
 )
 @options.game_options("wideseek bench width")
-@options.policy_choice
+@options.policy_choice()
 @click.option("--single", is_flag=True, help="Also evaluate a single agent, for comparison.")
 @_sweep_options
 def width(widths: tuple[int, ...], single: bool, game: GameConfig, **given: Any) -> None:
@@ -85,7 +89,13 @@ def width(widths: tuple[int, ...], single: bool, game: GameConfig, **given: Any)
     def start(opened: Game) -> RunSweep:
         return lambda policy, tasks, **how: width_sweep(opened, policy, widths, tasks, single=single, **how)
 
-    _sweep("width", start, len(widths) + single, game, **given)
+    def games(opened: Game) -> list[Game]:
+        teams = [
+            opened.replace(team=True, rules=opened.rules.replace(width=width)) for width in sorted(widths)
+        ]
+        return [opened.replace(team=False), *teams] if single else teams
+
+    _sweep("width", start, games, game, **given)
 
 
 @bench.command(short_help="Measure results at several numbers of turns.")
@@ -94,7 +104,7 @@ def width(widths: tuple[int, ...], single: bool, game: GameConfig, **given: Any)
     help="Numbers of turns to evaluate. The turn with the answer is included.",
 )  # fmt: skip
 @options.game_options("wideseek bench depth")
-@options.policy_choice
+@options.policy_choice()
 @_sweep_options
 def depth(depths: tuple[int, ...], game: GameConfig, **given: Any) -> None:
     """Measure item-F1, time and tool calls of a single agent with several numbers of turns.
@@ -113,13 +123,19 @@ def depth(depths: tuple[int, ...], game: GameConfig, **given: Any) -> None:
     def start(opened: Game) -> RunSweep:
         return lambda policy, tasks, **how: depth_sweep(opened, policy, depths, tasks, **how)
 
-    _sweep("depth", start, len(depths), game, **given)
+    def games(opened: Game) -> list[Game]:
+        return [
+            opened.replace(team=False, rules=opened.rules.replace(single_turns=turns))
+            for turns in sorted(depths)
+        ]
+
+    _sweep("depth", start, games, game, **given)
 
 
 def _sweep(
     kind: Kind,
     start: Callable[[Game], RunSweep],
-    count: int,
+    games: Callable[[Game], list[Game]],
     game: GameConfig,
     *,
     policy: str,
@@ -129,30 +145,62 @@ def _sweep(
     equal: str | None,
     amount: int | None,
     out: Path,
+    max_tokens: int | None,
     resume: bool,
+    verify: bool,
     keep_going: bool,
 ) -> None:
-    """Run a sweep, print its results and write its files. `start` returns the function that runs the sweep."""
-    from wideseek_env.cli.bench_reports import show_sweep
-    from wideseek_env.cli.console import console, say
-    from wideseek_env.cli.sweep import command_line, run_sweep
-    from wideseek_env.cli.world import open_game
-    from wideseek_env.errors import ConfigError
+    """Run a sweep, print its results and write its files.
 
+    `start` returns the function that runs the sweep. `games` returns the game of every point.
+    """
+    from wideseek_env.cli.bench_reports import show_sweep
+    from wideseek_env.cli.console import say
+    from wideseek_env.cli.spending import Part, Spending, recorded_tokens, stop
+    from wideseek_env.cli.sweep import run_sweep
+    from wideseek_env.cli.world import open_game
+    from wideseek_env.errors import BudgetError
+    from wideseek_env.llm.budget import TOKENS
+    from wideseek_env.provenance.command import command_line
+    from wideseek_env.provenance.kinds import check_kind
+
+    check_kind(out, kind)
     if amount is not None and equal is None:
         raise ConfigError("--amount needs --equal, which says what the budget counts")
     varied = "width" if kind == "width" else "single_turns"
-    if varied in game.limits:
+    if varied in dict(click.get_current_context().params["limits"]):
         raise ConfigError(f"bench {kind} varies {varied} itself: leave out --rule {varied}=…")
     arguments = options.policy_options(policy_args)
     opened = open_game(game)
-    sweep, interrupted = run_sweep(
-        start(opened), kind, policy, arguments, opened.tasks, seed=seed, trials=trials, equal=equal, amount=amount,
-        folder=out, overwrite=not resume, keep_going=keep_going, command=command_line(),
-    )  # fmt: skip
-    if sweep is not None:
-        show_sweep(sweep, out, console())
-    if interrupted:
-        done = len(sweep.points) if sweep is not None else 0
-        say(f"Interrupted with {done} of {count} points finished. The same command resumes the run.")
+    points = games(opened)
+    spending = Spending(max_tokens, out / TOKENS, fresh=not resume)
+    spending.watch_game(opened)
+
+    def announce() -> None:
+        done, tokens = recorded_tokens(out) if resume and spending.used else (0, 0.0)
+        wanted = len(opened.tasks) * trials
+        left = max(0, wanted * len(points) - done)  # the last points are still to be run
+        parts = []
+        for point in reversed(points):
+            parts.append(Part(point, opened.tasks, min(left, wanted)))
+            left -= parts[-1].episodes
+        spending.announce(parts, recorded=(done, tokens), options=arguments)
+
+    with spending:
+        sweep, stopped = run_sweep(
+            start(opened), kind, policy, arguments, opened.tasks, seed=seed, trials=trials, equal=equal,
+            amount=amount, folder=out, overwrite=not resume, verify=verify, keep_going=keep_going,
+            command=command_line(), spending=spending, begin=announce,
+        )  # fmt: skip
+        if sweep is not None and stopped is None and not sweep.played:
+            say("Complete, nothing played: the folder has all episodes already.")
+        if sweep is not None:
+            show_sweep(sweep, out, further=spending.to_dict())
+        elif stopped is not None:
+            result(lambda: {"kind": kind, "points": [], **spending.to_dict()})
+    done = len(sweep.points) if sweep is not None else 0
+    if isinstance(stopped, BudgetError):
+        stop(stopped, f"{done} of {len(points)} points are finished.")
+    if stopped is not None:
+        say(f"Interrupted with {done} of {len(points)} points finished. The same command resumes the run.")
         raise click.exceptions.Exit(130)

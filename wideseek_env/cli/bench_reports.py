@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
+
+from wideseek_env.cli.output import ResultCommand, result
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -25,7 +27,7 @@ _names = click.option(
 )
 
 
-@click.command()
+@click.command(cls=ResultCommand)
 @_runs
 @_names
 @click.option(
@@ -98,10 +100,10 @@ def plot(
         drawn = draw_metric(curves, axis=axis, metric=metric, title=title)
     for out in outs:
         drawn.save(out)
-        click.echo(f"Written: {out}")
+    result(lambda: {"written": outs}, "\n".join(f"Written: {out}" for out in outs))
 
 
-@click.command(short_help="Write one page about several runs.")
+@click.command(cls=ResultCommand, short_help="Write one page about several runs.")
 @_runs
 @_names
 @click.option(
@@ -129,25 +131,47 @@ def report(runs: tuple[Path, ...], names: tuple[str, ...], out: Path, seed: int,
       wideseek bench report runs/width -o report.html
       wideseek bench report runs/base runs/trained --name before --name after -o trained.html
     """
+    from wideseek_env.cli.progress import working
     from wideseek_env.evaluation.drawing import INSTALL, plot_available
     from wideseek_env.evaluation.report import read_entries, run_names, write_report
 
-    write_report(read_entries(runs, run_names(runs, names)), out, seed=seed, title=title)
-    click.echo(f"Written: {out}")
-    if not plot_available():
-        click.echo(f"The page has no figures. To draw them, {INSTALL}")
+    with working(f"Reading {len(runs)} runs"):
+        write_report(read_entries(runs, run_names(runs, names)), out, seed=seed, title=title)
+    hint = "" if plot_available() else f"\nThe page has no figures. To draw them, {INSTALL}"
+    result(lambda: {"written": [out]}, f"Written: {out}{hint}")
 
 
-def show_sweep(sweep: Sweep, out: Path, terminal: Console) -> None:
-    """Print tables, a sketch and file names. Write the report, and figures if matplotlib is installed."""
+def show_sweep(sweep: Sweep, out: Path, *, note: str = "", further: Mapping[str, Any] | None = None) -> None:
+    """Print tables, a sketch and file names. Write the report, and figures if matplotlib is installed.
+
+    `note` is a last line for people. `further` are further values for the JSON.
+    """
+    from wideseek_env.cli.console import console
+    from wideseek_env.evaluation.drawing import INSTALL, plot_available
+    from wideseek_env.evaluation.plot import sweep_title
+    from wideseek_env.evaluation.report import read_entries, write_report
+
+    written = [out / f"{sweep.kind}.csv", out / f"{sweep.kind}.json"]
+    drawable = any(point.size is not None for point in sweep.points)
+    if drawable and plot_available():
+        written += _draw(sweep, out)
+    write_report(read_entries([out], [out.resolve().name]), out / "report.html", title=sweep_title(sweep))
+    written.append(out / "report.html")
+    last = [f"Written: {path}" for path in written]
+    last += [f"To draw figures, {INSTALL}"] if drawable and not plot_available() else []
+    result(
+        lambda: {**sweep.to_dict(), "written": written, **(further or {})},
+        lambda: _print_sweep(sweep, last + ([note] if note else []), console()),
+    )
+
+
+def _print_sweep(sweep: Sweep, last: Sequence[str], terminal: Console) -> None:
     from rich.text import Text
 
     from wideseek_env.cli.row_tables import rows_table
     from wideseek_env.cli.tables import speedup_table, sweep_sketch, sweep_table
-    from wideseek_env.evaluation.drawing import INSTALL, plot_available
     from wideseek_env.evaluation.naming import budget_name
-    from wideseek_env.evaluation.plot import sweep_speedup, sweep_title
-    from wideseek_env.evaluation.report import read_entries, write_report
+    from wideseek_env.evaluation.plot import sweep_speedup
     from wideseek_env.evaluation.speedup import no_speedup
 
     equal = sweep.settings.get("equal")
@@ -165,18 +189,9 @@ def show_sweep(sweep: Sweep, out: Path, terminal: Console) -> None:
         terminal.print()
         for part in speedup_table(fast):
             terminal.print(part)
-    written = [out / f"{sweep.kind}.csv", out / f"{sweep.kind}.json"]
-    drawable = any(point.size is not None for point in sweep.points)
-    if drawable and plot_available():
-        written += _draw(sweep, out)
-    title = sweep_title(sweep)
-    write_report(read_entries([out], [out.resolve().name]), out / "report.html", title=title)
-    written.append(out / "report.html")
     terminal.print()
-    for path in written:
-        terminal.print(Text(f"Written: {path}"), soft_wrap=True)
-    if drawable and not plot_available():
-        terminal.print(Text(f"To draw figures, {INSTALL}"), soft_wrap=True)
+    for told in last:
+        terminal.print(Text(told), soft_wrap=True)
 
 
 def _draw(sweep: Sweep, out: Path) -> Sequence[Path]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from wideseek_env.cli import options
+from wideseek_env.cli.output import ResultCommand, result
 
 if TYPE_CHECKING:
     from wideseek_env.evaluation.tables import ResultTable
@@ -34,7 +35,7 @@ _shared = options.stack(
 )  # fmt: skip
 
 
-@click.command(short_help="Write a table of any runs for a paper.")
+@click.command(cls=ResultCommand, short_help="Write a table of any runs for a paper.")
 @click.argument("runs", metavar="RUN…", nargs=-1, required=True, type=click.Path(path_type=Path))
 @_shared
 def table(runs: tuple[Path, ...], names: tuple[str, ...], form: str | None, out: Path | None) -> None:
@@ -56,7 +57,7 @@ def table(runs: tuple[Path, ...], names: tuple[str, ...], form: str | None, out:
     _write(results_table(read_entries(runs, run_names(runs, names))), form, out)
 
 
-@click.command(short_help="Compare policies, widths and task sets over many runs.")
+@click.command(cls=ResultCommand, short_help="Compare policies, widths and task sets over many runs.")
 @click.argument("folders", metavar="FOLDER…", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option(
     "--metric", type=click.Choice(("item-f1", "row-f1", "success")), default="item-f1", show_default=True,
@@ -87,26 +88,30 @@ def leaderboard(folders: tuple[Path, ...], metric: str, form: str | None, out: P
 
 
 def _write(made: ResultTable, form: str | None, out: Path | None) -> None:
+    from dataclasses import asdict
+
+    from wideseek_env.cli.tables import result_tables
     from wideseek_env.errors import ConfigError
     from wideseek_env.evaluation.tables import render
     from wideseek_env.files import write_whole
 
-    if out is not None and form is None and out.suffix not in _ENDINGS:
-        raise ConfigError(f"{out} must end with .md, .tex or .csv, or give --format")
     if out is None and form in (None, "table"):
         from wideseek_env.cli.console import console
-        from wideseek_env.cli.tables import result_tables
 
-        terminal = console()
-        for part in result_tables(made):
-            terminal.print(part)
+        def show() -> None:
+            for part in result_tables(made):
+                console().print(part)
+
+        result(lambda: asdict(made), show)
         return
     if form == "table":
         raise ConfigError("--format table is for the terminal; leave out --out, or give another format")
+    if out is not None and form is None and out.suffix not in _ENDINGS:
+        raise ConfigError(f"{out} must end with .md, .tex or .csv, or give --format")
     text = render(made, form or _ENDINGS.get(out.suffix if out is not None else "", "markdown"))
     if out is None:
-        click.echo(text, nl=False)
+        result(lambda: asdict(made), text.removesuffix("\n"))
         return
     out.parent.mkdir(parents=True, exist_ok=True)
     write_whole(out, text)
-    click.echo(f"Written: {out}")
+    result(lambda: {**asdict(made), "written": out}, f"Written: {out}")

@@ -13,7 +13,7 @@ from wideseek_env.messages import ToolCall
 from wideseek_env.tools.executor import CorpusTools
 
 if TYPE_CHECKING:
-    from wideseek_env.cli.console import PageBar
+    from wideseek_env.cli.progress import PageBar
     from wideseek_env.corpus.sources import Skipped
     from wideseek_env.corpus.stored import StoredCorpus
 
@@ -53,6 +53,7 @@ def build_corpus(
         return built, Skipped()
     if kind == "synthetic":
         world = catalog.synthetic_world(source)
+        bar.pace.total = len(world.pages)
         pages = (SourcePage(*page) for page in world.pages)
         built = StoredCorpus.build(
             out, pages, name=name or world.spec, gone=world.gone, overwrite=overwrite, progress=bar

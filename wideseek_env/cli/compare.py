@@ -7,9 +7,10 @@ from pathlib import Path
 import click
 
 from wideseek_env.cli import options
+from wideseek_env.cli.output import ResultCommand, result
 
 
-@click.command(short_help="Compare runs with the first run, task by task.")
+@click.command(cls=ResultCommand, short_help="Compare runs with the first run, task by task.")
 @click.argument("runs", metavar="RUN RUN…", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option(
     "--metric", default="f1_by_item", show_default=True, metavar="NAME",
@@ -36,7 +37,7 @@ def compare(runs: tuple[Path, ...], metric: str, top: int, seed: int, form: str)
       wideseek compare runs/width/width-1 runs/width/width-4 runs/width/width-8 --top 0
       wideseek compare runs/base runs/new --metric score --format json
     """
-    from wideseek_env.cli.reports import print_comparison, print_json_of
+    from wideseek_env.cli.reports import print_comparison
     from wideseek_env.errors import ConfigError
     from wideseek_env.evaluation.compare import compare_runs
     from wideseek_env.evaluation.reading import read_run
@@ -45,10 +46,11 @@ def compare(runs: tuple[Path, ...], metric: str, top: int, seed: int, form: str)
         raise ConfigError("give at least two runs; each further run is compared with the first")
     first, *others = [read_run(run) for run in runs]
     comparisons = [compare_runs(first, other, changed_by=metric, top=top, seed=seed) for other in others]
-    if form == "json":
-        print_json_of(comparisons)
-        return
-    for number, comparison in enumerate(comparisons):
-        if number:
-            click.echo()
-        print_comparison(comparison)
+
+    def show() -> None:
+        for number, comparison in enumerate(comparisons):
+            if number:
+                click.echo()
+            print_comparison(comparison)
+
+    result(lambda: [comparison.to_dict() for comparison in comparisons], show, json=form == "json")

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
+from wideseek_env.cli.effects import refuse
+from wideseek_env.cli.output import ResultGroup, result
 
-@click.group()
+
+@click.group(cls=ResultGroup)
 def corpus() -> None:
     """Build, search and show corpora."""
 
@@ -36,17 +40,25 @@ def build(sources: tuple[str, ...], out: Path, name: str | None, overwrite: bool
       wideseek corpus build hybridqa:data/hybridqa --out wiki
     """
     from wideseek_env.cli.building import build_corpus
-    from wideseek_env.cli.console import PageBar, console, say
+    from wideseek_env.cli.console import say
+    from wideseek_env.cli.progress import PageBar
+    from wideseek_env.files import unfinished
 
-    with PageBar() as bar:
-        built, skipped = build_corpus(sources, out, name=name, overwrite=overwrite, bar=bar)
-    pages, called = f"{len(built):,} pages", built.name
-    if built.passages > len(built):
-        pages += f" with {built.passages:,} passages"
+    with unfinished(out, [*sources, name]) as again, PageBar() as bar:
+        built, skipped = build_corpus(sources, out, name=name, overwrite=overwrite or again, bar=bar)
+    about: dict[str, Any] = {
+        "corpus": out,
+        "name": built.name,
+        "pages": len(built),
+        "passages": built.passages,
+    }
     built.close()
+    pages = f"{about['pages']:,} pages"
+    if about["passages"] > about["pages"]:
+        pages += f" with {about['passages']:,} passages"
     if skipped.counts:
         say(f"Skipped: {skipped}")
-    console().print(f"{out}: {pages}, called {called}", soft_wrap=True)
+    result(lambda: {**about, "skipped": dict(skipped.counts)}, f"{out}: {pages}, called {about['name']}")
 
 
 @corpus.command()
@@ -73,11 +85,12 @@ def embed(corpus: str, model: Path, out: Path, overwrite: bool) -> None:
       wideseek corpus search hybrid:my-corpus+my-dense who designed the tower
     """
     from wideseek_env.cli.building import embed_corpus
-    from wideseek_env.cli.console import PageBar, console
+    from wideseek_env.cli.progress import PageBar
+    from wideseek_env.files import unfinished
 
-    with PageBar("Embedding") as bar:
-        passages = embed_corpus(corpus, model, out, overwrite=overwrite, progress=bar)
-    console().print(f"{out}: {passages:,} pages embedded", soft_wrap=True)
+    with unfinished(out, [corpus, str(model)]) as again, PageBar("Embedding") as bar:
+        passages = embed_corpus(corpus, model, out, overwrite=overwrite or again, progress=bar)
+    result(lambda: {"index": out, "pages": passages}, f"{out}: {passages:,} pages embedded")
 
 
 @corpus.command()
@@ -96,7 +109,9 @@ def search(corpus: str, queries: tuple[str, ...], count: int) -> None:
     """
     from wideseek_env.cli.building import run_tool
 
-    _show(run_tool(corpus, "search", {"query": " ".join(queries), "count": count}))
+    query = " ".join(queries)
+    text = run_tool(corpus, "search", {"query": query, "count": count})
+    result(lambda: {"query": query, "text": text}, text)
 
 
 @corpus.command()
@@ -115,12 +130,9 @@ def show(corpus: str, url: str, chunk: int, focus: str) -> None:
       wideseek corpus show my-corpus https://example.org/handbook --chunk 2
       wideseek corpus show my-corpus https://example.org/handbook --focus "holidays"
     """
+    if chunk > 1:
+        refuse(f"with --chunk {chunk}", "focus")
     from wideseek_env.cli.building import run_tool
 
-    _show(run_tool(corpus, "browse", {"url": url, "chunk": chunk, "focus": focus}))
-
-
-def _show(text: str) -> None:
-    from wideseek_env.render.printable import printable
-
-    click.echo(printable(text))
+    text = run_tool(corpus, "browse", {"url": url, "chunk": chunk, "focus": focus})
+    result(lambda: {"url": url, "chunk": chunk, "text": text}, text)

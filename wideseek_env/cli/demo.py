@@ -6,10 +6,12 @@ from pathlib import Path
 
 import click
 
+from wideseek_env.cli.output import ResultCommand, is_json, is_quiet
+
 WIDTHS = (1, 2, 4, 8)
 
 
-@click.command(short_help="Show a scored episode and a width curve, offline.")
+@click.command(cls=ResultCommand, short_help="Show a scored episode and a width curve, offline.")
 @click.option(
     "--out", type=click.Path(file_okay=False, path_type=Path), default=Path("wideseek-demo"), show_default=True,
     help="Folder for the curve and the recorded episodes.",
@@ -21,7 +23,13 @@ WIDTHS = (1, 2, 4, 8)
     show_default=True,
     help="Number of tasks for the width curve.",
 )
-@click.option("--tasks", default="synthetic", show_default=True, metavar="SPEC", help="World to use.")
+@click.option(
+    "--tasks",
+    default="synthetic",
+    show_default=True,
+    metavar="SPEC",
+    help="The world: synthetic[:key=value,…] or hybridqa:FOLDER.",
+)
 @click.option(
     "--fps", type=click.FloatRange(min=0), default=2.0, show_default=True,
     help="Maximum steps per second of the live view. 0 does not wait.",
@@ -43,14 +51,15 @@ def demo(out: Path, limit: int, tasks: str, fps: float) -> None:
     from wideseek_env.cli.bench_reports import show_sweep
     from wideseek_env.cli.console import console, say
     from wideseek_env.cli.rendering import watching
-    from wideseek_env.cli.sweep import command_line, run_sweep
+    from wideseek_env.cli.sweep import run_sweep
     from wideseek_env.cli.world import open_game
     from wideseek_env.entry_points import ENTRY_POINTS
     from wideseek_env.episode_run import run_episode
     from wideseek_env.evaluation.width import width_sweep
     from wideseek_env.policy import make_policy
+    from wideseek_env.provenance.command import command_line
 
-    terminal = console()
+    terminal = console(quiet=is_quiet() or is_json())
     player = make_policy("scripted")
     say("Making the world …")
     config = ENTRY_POINTS["wideseek demo"].config(tasks=tasks, width=WIDTHS[-1])
@@ -62,11 +71,11 @@ def demo(out: Path, limit: int, tasks: str, fps: float) -> None:
     chosen = game.tasks[:limit]
     title = f"2. The width curve: {len(chosen)} tasks, rules width-benchmark"
     terminal.print(Text(title, style="bold"))
-    sweep, interrupted = run_sweep(
+    sweep, stopped = run_sweep(
         lambda policy, played, **how: width_sweep(game, policy, WIDTHS, played, **how),
         "width", "scripted", {}, chosen, folder=out, overwrite=True, command=command_line(),
     )  # fmt: skip
     if sweep is not None:
-        show_sweep(sweep, out, terminal)
-    if interrupted:
+        show_sweep(sweep, out)
+    if stopped is not None:
         raise click.exceptions.Exit(130)

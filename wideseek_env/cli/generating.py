@@ -6,6 +6,7 @@ import json
 import statistics
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, cast
 
@@ -128,6 +129,12 @@ def stats_table(tasks: TaskSet) -> Grid:
     sources = Counter(one_line(task.source, 60) or "(none)" for task in tasks)
     grid.add_row("sources", join([f"{name} {n}" for name, n in sources.most_common()], 4))
     return grid
+
+
+def stats_dict(tasks: TaskSet) -> dict[str, Any]:
+    """Counts over a set of tasks, by name."""
+    counts = count_tasks(tasks)
+    return {"name": tasks.name} | {each.name: getattr(counts, each.name) for each in fields(counts)}
 
 
 def read_report(spec: str) -> dict[str, Any] | None:

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any, cast
 
 from wideseek_env import catalog
-from wideseek_env.cli.console import Bar, PageBar, say
+from wideseek_env.cli.console import say
+from wideseek_env.cli.progress import Bar, PageBar
 from wideseek_env.errors import ConfigError
 from wideseek_env.tasks.hybridqa.pipeline import MIXES, BuildConfig, build_tasks, stage_folder
 from wideseek_env.tasks.hybridqa.rewriting import Rewriter
@@ -113,8 +114,8 @@ def build_hybridqa_tasks(
     seed: int,
     overwrite: bool,
     options: HybridQAOptions,
-) -> list[str]:
-    """Run the stages, and return the lines to print when they are done."""
+) -> tuple[dict[str, Any], str]:
+    """Run the stages. Returns the result as values, and the line to print."""
     named = options.world(spec)
     if "," in named.partition(":")[2]:
         raise ConfigError(
@@ -140,7 +141,7 @@ def build_hybridqa_tasks(
     bars = _Bars()
     try:
         if config is None:
-            return [_build_wide(world.folder, out, split, count, seed, corpus, folder, options, bars)]
+            return _build_wide(world.folder, out, split, count, seed, corpus, folder, options, bars)
         report = build_tasks(
             world.folder,
             out,
@@ -157,7 +158,9 @@ def build_hybridqa_tasks(
     finally:
         bars.close()
     kept = ", ".join(f"{number:,} {kind}" for kind, number in sorted(report.kept.items()))
-    return [f"{out}: {sum(report.kept.values()):,} tasks ({kept}) from {report.tables:,} tables"]
+    total = sum(report.kept.values())
+    about = {"file": out, "tasks": total, **report.to_dict()}
+    return about, f"{out}: {total:,} tasks ({kept}) from {report.tables:,} tables"
 
 
 def _check_wide(options: HybridQAOptions) -> None:
@@ -177,8 +180,8 @@ def _build_wide(
     folder: Path,
     options: HybridQAOptions,
     bars: _Bars,
-) -> str:
-    """Build wide tasks, alone or in a mixture, and return the line to print."""
+) -> tuple[dict[str, Any], str]:
+    """Build wide tasks, alone or in a mixture. Returns the result as values, and the line to print."""
     shares = wide_shares("wide" if options.mix is None else options.mix)
     config = options.wide_config(split, count, seed)
     if shares.keys() == {"wide"}:
@@ -187,7 +190,9 @@ def _build_wide(
         )
         kept = ", ".join(f"{found.kept[name]:,} {name}" for name in SPLITS if found.kept[name])
         many = sum(found.families.values())
-        return f"{out}: {sum(found.kept.values()):,} wide tasks ({kept}) from {many:,} families"
+        total = sum(found.kept.values())
+        about = {"file": out, "tasks": total, "kept": dict(found.kept), "families": many}
+        return about, f"{out}: {total:,} wide tasks ({kept}) from {many:,} families"
     mixed = build_mixture(
         data,
         out,
@@ -202,7 +207,8 @@ def _build_wide(
         progress=bars,
     )
     kept = ", ".join(f"{number:,} {part}" for part, number in mixed.kept.items())
-    return f"{out}: {sum(mixed.kept.values()):,} tasks ({kept})"
+    total = sum(mixed.kept.values())
+    return {"file": out, "tasks": total, "kept": dict(mixed.kept)}, f"{out}: {total:,} tasks ({kept})"
 
 
 def _model(options: HybridQAOptions) -> Callable[[Path], Rewriter] | None:

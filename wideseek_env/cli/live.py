@@ -14,12 +14,12 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from wideseek_env.cli.progress import bar_text, count_text, duration, rate_text
 from wideseek_env.evaluation.running_summary import Mean
 from wideseek_env.evaluation.snapshot import Bench, Episodes, Snapshot, Training
 from wideseek_env.render.printable import one_line
 
 _BLOCKS = "▁▂▃▄▅▆▇█"
-_BAR = 30
 _SPARKS = 60
 _STEPS = 12
 _EVALUATIONS = 6
@@ -36,7 +36,7 @@ _TOLD = {
     "waiting": "waiting for the run to begin",
     "killed": "its process is gone; the same command resumes the run",
     "silent": "no sign of life for a minute",
-    "interrupted": "stopped by Ctrl-C; the same command resumes the run",
+    "interrupted": "stopped by Ctrl-C or --max-tokens; the same command resumes the run",
     "failed": "ended by an error",
     "unknown": "the folder does not say whether the run is still running",
 }
@@ -96,15 +96,6 @@ def changing_part(snapshot: Snapshot) -> tuple[object, ...]:
     return (snapshot.state, snapshot.done, snapshot.failed)
 
 
-def duration(seconds: float) -> str:
-    """A number of seconds in readable units: 45 s, 3 min 20 s, 2 h 5 min, 3 d 4 h."""
-    whole = round(seconds)
-    for large, small, names in ((86_400, 3600, ("d", "h")), (3600, 60, ("h", "min")), (60, 1, ("min", "s"))):
-        if whole >= large:
-            return f"{whole // large} {names[0]} {whole % large // small} {names[1]}"
-    return f"{whole} s"
-
-
 def sparkline(values: Sequence[float], width: int = _SPARKS) -> str:
     """`values` as a row of at most `width` blocks, scaled from the smallest to the largest value.
 
@@ -127,14 +118,7 @@ def _episodes(snapshot: Episodes) -> list[RenderableType]:
     lines: list[RenderableType] = [_head(snapshot.name, snapshot.state, snapshot.title)]
     if snapshot.state == "waiting":
         return lines
-    bar = Text()
-    if snapshot.total:
-        filled = round(_BAR * min(1.0, snapshot.done / snapshot.total))
-        bar.append("━" * filled, style="green").append("━" * (_BAR - filled), style="bright_black").append(
-            "  "
-        )
-    bar.append(_count(snapshot))
-    lines.append(bar)
+    lines.append(bar_text(snapshot.done, snapshot.total).append(_count(snapshot)))
     metrics = _metrics(snapshot)[1:]
     if metrics:
         lines.append(Text("   ".join(metrics)))
@@ -241,10 +225,9 @@ def _columns(snapshot: Training) -> list[tuple[str, str, str]]:
 
 
 def _count(snapshot: Episodes) -> str:
-    of = f" of {snapshot.total:,}" if snapshot.total else ""
     more = [f"{snapshot.under_way:,} running"] if snapshot.under_way else []
     more += [f"{snapshot.failed:,} failed"] if snapshot.failed else []
-    return ", ".join([f"{snapshot.done:,}{of} episodes", *more])
+    return ", ".join([count_text(snapshot.done, snapshot.total or None, "episodes"), *more])
 
 
 def _metrics(snapshot: Episodes) -> list[str]:
@@ -265,13 +248,16 @@ def _interval(mean: Mean, scale: float) -> str:
 def _rates(snapshot: Episodes) -> list[str]:
     if snapshot.state != "running":
         return []
+    rates = [(snapshot.episodes_per_second, "episodes")]
     if snapshot.tokens_per_second is not None:
-        return [f"{snapshot.tokens_per_second:,.0f} tokens/s"]
-    return [f"{snapshot.calls_per_second:,.1f} calls/s"] if snapshot.calls_per_second is not None else []
+        rates.append((snapshot.tokens_per_second, "tokens"))
+    else:
+        rates.append((snapshot.calls_per_second, "calls"))
+    return [rate_text(rate, unit) for rate, unit in rates if rate]
 
 
 def _left(seconds: float | None, state: str) -> list[str]:
-    return [f"{duration(seconds)} left"] if seconds is not None and state == "running" else []
+    return [f"{duration(seconds)} left"] if seconds and state == "running" else []
 
 
 def _number(value: float | None, form: str) -> str:

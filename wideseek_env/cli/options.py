@@ -103,39 +103,71 @@ def stack(*options: Callable[[Command], Command]) -> Callable[[Command], Command
     return decorate
 
 
-_policy_options = stack(
-    click.option(
-        "--policy", default="scripted", show_default=True, metavar="NAME",
-        help="An installed policy (scripted, random, vllm, openai, transformers), or module:Class for a custom one.",
-    ),
-    click.option("--model", metavar="MODEL",
-        help="The language model of the policy: a folder, or the name of a model on the server."),
-    click.option("--base-url", metavar="URL", help="Address of the model server of the policy, such as http://localhost:8000/v1."),
-    click.option(
-        "--policy-arg", "policy_args", type=Assignment(), multiple=True, help="An option of the policy (repeatable)."
-    ),
-)  # fmt: skip
+def _policies(context: click.Context, option: click.Parameter, begun: str) -> list[str]:
+    """The names of policies that begin with `begun`, for completion in a shell."""
+    from wideseek_env.plugins import announced
+    from wideseek_env.policy import KNOWN
+
+    return sorted(name for name in {*KNOWN, *announced("policy")} if name.startswith(begun))
 
 
-def policy_choice(command: Command) -> Command:
-    """``--policy`` and its options. ``--model X`` is short for ``--policy-arg model=X``, and so is ``--base-url``."""
+def policy_choice(default: str = "scripted") -> Callable[[Command], Command]:
+    """``--policy`` and its options. ``--model X`` is short for ``--policy-arg model=X``, and so is ``--base-url``.
 
-    @wraps(command)
-    def with_model(
-        *args: Any,
-        policy_args: tuple[tuple[str, str], ...],
-        model: str | None,
-        base_url: str | None,
-        **others: Any,
-    ) -> Any:
-        short = [
-            (name, json.dumps(value)) for name, value in (("model", model), ("base_url", base_url)) if value
-        ]
-        return command(*args, policy_args=(*short, *policy_args), **others)
+    The settings that a model carries are used where the user sets nothing (`wideseek_env.cli.model_settings`).
+    """
+    choice = stack(
+        click.option(
+            "--policy", default=default, show_default=True, metavar="NAME", shell_complete=_policies,
+            help="An installed policy (scripted, random, vllm, openai, transformers), or module:Class for a custom "
+            "one.",
+        ),
+        click.option("--model", metavar="MODEL",
+            help="The language model of the policy: a folder, nano-team (a small model that ships with the "
+            "baselines), or the name of a model on the server."),
+        click.option("--base-url", metavar="URL",
+            help="Address of the model server of the policy, such as http://localhost:8000/v1."),
+        click.option(
+            "--policy-arg", "policy_args", type=Assignment(), multiple=True,
+            help="An option of the policy (repeatable).",
+        ),
+    )  # fmt: skip
 
-    return cast(Command, _policy_options(with_model))
+    def decorate(command: Command) -> Command:
+        @wraps(command)
+        def with_model(
+            *args: Any,
+            policy: str,
+            policy_args: tuple[tuple[str, str], ...],
+            model: str | None,
+            base_url: str | None,
+            **others: Any,
+        ) -> Any:
+            from wideseek_env.cli.model_settings import with_model_settings
+
+            given = {"model": model, "base_url": base_url}
+            for name, value in given.items():
+                if value and policy in WITHOUT_MODEL:
+                    raise click.UsageError(
+                        f"--{name.replace('_', '-')} needs a policy with a language model, and {policy} has "
+                        "none: add --policy vllm, openai or transformers"
+                    )
+            short = [(name, json.dumps(value)) for name, value in given.items() if value]
+            chosen, game = with_model_settings(
+                policy, policy_options((*short, *policy_args)), others.get("game")
+            )
+            if game is not None:
+                others["game"] = game
+            pairs = tuple((name, json.dumps(value)) for name, value in chosen.items())
+            return command(*args, policy=policy, policy_args=pairs, **others)
+
+        return choice(cast(Command, with_model))
+
+    return decorate
 
 
+WITHOUT_MODEL = ("scripted", "random")
+"""The policies of the baselines that have no language model."""
 _METAVARS = {
     "tasks": "SPEC", "corpus": "SPEC", "where": "CONDITION", "rules": "PRESET", "reward": "NAME", "credit": "NAME",
     "profile": "NAME", "texts": "FILE",
@@ -219,6 +251,12 @@ def game_help(name: str) -> str:
     return text.partition(" Python also takes")[0]
 
 
+TASK_NAMES = (
+    "a .jsonl file, synthetic[:key=value,…], hybridqa:FOLDER, a benchmark (widesearch:PATH, wideseek-r1:FILE, "
+    "gisa:PATH, browsecomp-plus:FILE, qa:PATH), or module:name for a custom source"
+)
+"""The names of tasks, which are the same in all commands."""
+
 seed_option = click.option("--seed", type=int, default=0, show_default=True, help="Seed of the episodes.")
 trials_option = click.option(
     "--trials", type=click.IntRange(min=1), default=1, show_default=True, help="Number of episodes per task."
@@ -226,6 +264,11 @@ trials_option = click.option(
 keep_going_option = click.option(
     "--keep-going", is_flag=True, help="If an episode raises an exception, count it as failed and continue."
 )
+verify_option = click.option(
+    "--verify", is_flag=True,
+    help="Hash the files of models and corpora again. Default: a large file whose size and time of change are known is "
+    "not hashed again.",
+)  # fmt: skip
 by_option = click.option(
     "--by", "by", multiple=True, metavar="KEY",
     help="Group the metrics by language, size, source, form, rows, columns or a key of the tasks' meta "
@@ -247,7 +290,14 @@ def format_option(*formats: str) -> Callable[[Command], Command]:
     )  # fmt: skip
 
 
+max_tokens_option = click.option(
+    "--max-tokens", type=click.IntRange(min=1), metavar="N",
+    help="Budget of the whole run in tokens of model services, prompt and completion together. When they are used, the "
+    "run stops with exit code 3. A larger budget resumes it.",
+)  # fmt: skip
+
+
 fresh_option = click.option(
     "--resume/--overwrite", "resume", default=True,
-    help="Resume the run in the folder (default), or start over and replace it.",
+    help="Resume the run in the folder if its settings and inputs are the same (default), or start over.",
 )  # fmt: skip

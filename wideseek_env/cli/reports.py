@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-import click
+from wideseek_env.cli.output import result
 
 if TYPE_CHECKING:
     from wideseek_env.evaluation.compare import Comparison
-    from wideseek_env.evaluation.summary import SummaryAccumulator
+    from wideseek_env.evaluation.summary import Summary, SummaryAccumulator
 
 FORMATS = ("table", "json", "benchmark")
 
@@ -21,7 +20,9 @@ def print_metrics(
     *,
     form: str = "table",
     played: bool = True,
+    strict: bool = False,
     seed: int = 0,
+    further: Mapping[str, Any] | None = None,
 ) -> None:
     """Print the summary of the records in an accumulator.
 
@@ -29,21 +30,35 @@ def print_metrics(
         by: Keys that group the metrics. If empty, the default keys are used, except those with only one group.
         form: One of `FORMATS`. "benchmark" prints the summary file of the WideSearch benchmark.
         played: False if the answers were scored without running episodes. Turns, calls and reward are then left out.
+        strict: Whether the answers were scored strictly. The table says so.
         seed: Seed of the bootstrap intervals.
+        further: Further values for the JSON, by name.
     """
     from wideseek_env.evaluation.folder import summary_dict
     from wideseek_env.evaluation.labels import DEFAULT_BY
     from wideseek_env.evaluation.summary import benchmark_summary
 
     if form == "benchmark":
-        _print_json(benchmark_summary(accumulator.records))
+        result(lambda: benchmark_summary(accumulator.records), json=True)
         return
     summary = accumulator.summary(seed=seed)
     groups = accumulator.by(by or DEFAULT_BY, seed=seed)
-    if form == "json":
-        _print_json(summary_dict(summary, groups))
-        return
 
+    def show() -> None:
+        _print_tables(summary, groups, by, played, strict)
+
+    result(
+        lambda: {**summary_dict(summary, groups, strict=strict), **(further or {})}, show, json=form == "json"
+    )
+
+
+def _print_tables(
+    summary: Summary,
+    groups: Mapping[str, Mapping[str, Summary]],
+    by: Sequence[str],
+    played: bool,
+    strict: bool,
+) -> None:
     from rich.text import Text
 
     from wideseek_env.cli.console import console
@@ -56,7 +71,7 @@ def print_metrics(
     )
 
     terminal = console()
-    terminal.print(summary_table(summary, played=played))
+    terminal.print(summary_table(summary, played=played, strict=strict))
     if summary.trials > 1:
         terminal.print(trials_table(summary))
         terminal.print(Text(pass_line(summary)))
@@ -86,8 +101,11 @@ def print_comparison(comparison: Comparison) -> None:
         for count, which in ((comparison.only_first, "first"), (comparison.only_second, "second"))
         if count
     ]
-    for which, name in (("first", comparison.first), ("second", comparison.second)):
-        terminal.print(Text(f"{which:<7} {one_line(name, 200)}"), soft_wrap=True)
+    for which, name, scoring in zip(
+        ("first", "second"), (comparison.first, comparison.second), comparison.scoring, strict=True
+    ):
+        told = f" ({scoring} scoring)" if scoring else ""
+        terminal.print(Text(f"{which:<7} {one_line(name, 200)}{told}"), soft_wrap=True)
     terminal.print(Text(f"tasks   {', '.join([f'{comparison.tasks} in both', *only])}"))
     if comparison.settings:
         different = "; ".join(
@@ -101,12 +119,3 @@ def print_comparison(comparison: Comparison) -> None:
     if comparison.changes:
         terminal.print(Text(f"Tasks that differ most in {metric_label(comparison.changed_by)}"))
         terminal.print(changes_table(comparison))
-
-
-def print_json_of(comparisons: Sequence[Comparison]) -> None:
-    """Print all comparisons as one JSON list."""
-    _print_json([comparison.to_dict() for comparison in comparisons])
-
-
-def _print_json(value: Any) -> None:
-    click.echo(json.dumps(value, indent=2, ensure_ascii=False))

@@ -7,15 +7,16 @@ from typing import TYPE_CHECKING
 
 import click
 
-from wideseek_env.cli import options
+from wideseek_env.cli import effects, options
+from wideseek_env.cli.output import ResultCommand, is_json, is_quiet, result
 
 if TYPE_CHECKING:
     from wideseek_env.game import GameConfig
 
 
-@click.command()
+@click.command(cls=ResultCommand)
 @options.game_options("wideseek run")
-@options.policy_choice
+@options.policy_choice()
 @click.option("--task-id", help="The task to run. Default: the seed chooses one.")
 @options.seed_option
 @click.option(
@@ -48,12 +49,15 @@ def run(
       wideseek run --tasks hybridqa:data/hybridqa --render ansi
       wideseek run --tasks my-tasks.jsonl --corpus my-corpus --task-id museums-1 --out episode.jsonl
     """
+    if render != "human":
+        effects.refuse(f"with --render {render}", "fps")
     import numpy as np
 
     from wideseek_env.cli.console import console, say
     from wideseek_env.cli.rendering import watching
     from wideseek_env.cli.world import open_game
     from wideseek_env.episode_run import choose_task, run_episode
+    from wideseek_env.evaluation.record import EpisodeRecord
     from wideseek_env.policy import opened_policy
     from wideseek_env.scoring.judged import quiet, warn_by_rules
     from wideseek_env.tasks.taskset import TaskSet
@@ -66,9 +70,11 @@ def run(
         opened = open_game(game)
     task = choose_task(opened.tasks, np.random.default_rng(seed), {"task_id": task_id} if task_id else None)
     warn_by_rules(opened.replace(tasks=TaskSet([task])).judging())
-    with watching(render, console(), fps) as watch:
+    with watching("none" if is_quiet() else render, console(quiet=is_json()), fps) as watch:
         episode_run = run_episode(opened, player, task, seed=seed, on_step=watch)
+    trajectory = episode_run.trajectory(policy=player.name)
+    result(lambda: EpisodeRecord.of(trajectory).to_dict())
     if out is not None:
         with TrajectoryWriter(out) as writer:
-            writer.write(episode_run.trajectory(policy=player.name))
+            writer.write(trajectory)
         say(f"Trajectory appended to {out}")

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import click
 
-from wideseek_env.cli.serve_agents import agents, mcp
+from wideseek_env.cli.output import ResultGroup
+from wideseek_env.cli.serve_agents import agents, announce, mcp
 
 
-class ServeGroup(click.Group):
+class ServeGroup(ResultGroup):
     """The group `serve`.
 
     If the first argument is not the name of a subcommand, the group runs `corpus` with that argument.
@@ -88,13 +89,9 @@ def corpus(
         )
     opened = open_corpus(corpus)
     try:
-        run_server(opened, settings, host=host, port=port, workers=workers, announce=_announce)
+        run_server(opened, settings, host=host, port=port, workers=workers, announce=announce)
     finally:
         opened.close()
-
-
-def _announce(url: str) -> None:
-    click.echo(f"Serving at {url}; press Ctrl-C to stop.")
 
 
 serve.add_command(mcp)

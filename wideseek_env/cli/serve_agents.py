@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from wideseek_env.cli import options
+from wideseek_env.cli import effects, options
+from wideseek_env.cli.output import ResultCommand, is_json, result
 
 if TYPE_CHECKING:
     from wideseek_env.serve import ServeSettings
     from wideseek_env.serve.agents import DeskSettings, EpisodeDesk
 
 _common = options.stack(
-    options.policy_choice,
+    options.policy_choice(),
     click.option(
         "--task-id", "--task", "task_id", default="", help="The task. Default: the client's choice, or the first task."
     ),
@@ -37,7 +38,7 @@ _common = options.stack(
 )  # fmt: skip
 
 
-@click.command(short_help="Let a client act as one agent over MCP.")
+@click.command(cls=ResultCommand, short_help="Let a client act as one agent over MCP.")
 @options.game_options("wideseek serve mcp")
 @_common
 @click.option(
@@ -70,6 +71,20 @@ def mcp(role: str, port: int | None, gather: float, **given: Any) -> None:
     from wideseek_env.serve.agents.mcp_run import run_http, run_stdio
     from wideseek_env.serve.agents.mcp_server import mcp_server, mcp_tools_server
 
+    if port is None and is_json():
+        raise click.UsageError(
+            "without --port, stdout carries the protocol: give --port, or leave out --json"
+        )
+    others = ("policy", "model", "base_url", "policy_args")
+    if role == "tools":
+        effects.refuse(
+            "with --role tools, which starts no episode", *others, "task_id", "seed", "out", "gather"
+        )
+    if role == "single":
+        effects.refuse("with --role single, which acts alone", *others, "width", "roster", "credit")
+    if port is None:
+        effects.refuse("without --port, because only HTTP uses it", "host", "require_key")
+
     with ExitStack() as stack:
         desk = None
         if role == "tools":
@@ -89,11 +104,11 @@ def mcp(role: str, port: int | None, gather: float, **given: Any) -> None:
             port=port,
             max_sessions=given["max_episodes"],
             idle=given["idle"],
-            announce=_announce,
+            announce=announce,
         )
 
 
-@click.command()
+@click.command(cls=ResultCommand)
 @options.game_options("wideseek serve agents")
 @_common
 @click.option(
@@ -132,7 +147,7 @@ def agents(seat: str, port: int, model_name: str, timeout: float, **given: Any) 
         settings = _serve_settings(given, timeout=timeout)
         desk = _desk(stack, given, _desk_settings(given, seat=seat), needs_policy=True)
         app = create_agents_app(desk, settings, model=model_name)
-        run_app(app, host=given["host"], port=port, grace=settings.grace, announce=_announce)
+        run_app(app, host=given["host"], port=port, grace=settings.grace, announce=announce)
 
 
 def _desk_settings(given: dict[str, Any], *, seat: Any) -> DeskSettings:
@@ -182,5 +197,6 @@ def _serve_settings(given: dict[str, Any], *, timeout: float) -> ServeSettings:
     return settings
 
 
-def _announce(url: str) -> None:
-    click.echo(f"Serving at {url}; press Ctrl-C to stop.")
+def announce(url: str) -> None:
+    """Print the address of a server that is ready."""
+    result(lambda: {"url": url}, f"Serving at {url}; press Ctrl-C to stop.", line=True)

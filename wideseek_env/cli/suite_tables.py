@@ -9,7 +9,10 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
-from wideseek_env.cli.console import Bar, console, say
+from wideseek_env.cli.console import console, say
+from wideseek_env.cli.output import is_json, is_quiet
+from wideseek_env.cli.progress import Bar
+from wideseek_env.cli.spending import Part
 from wideseek_env.cli.tables import points
 from wideseek_env.evaluation.suite.card import SINGLE, Card
 from wideseek_env.evaluation.suite.expect import Expected, Load, expected, mean_load, pilot, pilot_label
@@ -30,8 +33,11 @@ def announce(
     references: Mapping[str, Card],
     out: Path | None,
     keep_going: bool,
-) -> None:
-    """Say what the run will take. The policy plays one task of each kind that has no record in `out` yet."""
+) -> dict[str, Expected]:
+    """Say what the run will take. The policy plays one task of each kind that has no record in `out` yet.
+
+    Returns the same by kind.
+    """
     for kind in opened.suite.kinds:
         if kind.name in opened.absent:
             say(
@@ -51,14 +57,27 @@ def announce(
         f"Suite {opened.suite.version}, size {opened.size_name}: a single agent, and teams of the widths {widths}. "
         f"{todo:,} of {opened.episodes:,} episodes are still to be run."
     )
-    terminal = console()
+    terminal = console(quiet=is_quiet() or is_json())
     terminal.print(Text(told), soft_wrap=True)
+    by_kind = {each.kind.name: load for each, load in zip(opened.kinds, found, strict=True)}
     if not todo:
-        return
+        return by_kind
     terminal.print(_expected_table([each.kind.title for each in opened.kinds], found))
     terminal.print(Text(_ABOUT), soft_wrap=True)
     if any(each.load.estimated for each in found):
         terminal.print(Text(_ESTIMATED), soft_wrap=True)
+    return by_kind
+
+
+def suite_parts(opened: OpenSuite, out: Path | None) -> list[Part]:
+    """The episodes that are still to be run, for each kind and each point."""
+    parts = []
+    for kind in opened.kinds:
+        for label, count in episodes_left(opened, kind, out).items():
+            alone = label == SINGLE
+            rules = kind.game.rules if alone else kind.game.rules.replace(width=int(label))
+            parts.append(Part(kind.game.replace(team=not alone, rules=rules), kind.tasks, count))
+    return parts
 
 
 def _measured(
@@ -153,7 +172,8 @@ def show_card(opened: OpenSuite, card: Card) -> None:
             f"{widest.critical_path:.1f}" if widest is not None else "–",
             points(covered) if covered is not None else "–",
         )
-    table.caption = "critical path and covered gold rows are those of the largest width"
+    scoring = card.scoring.get("table", "lenient")
+    table.caption = f"{scoring} scoring; critical path and covered gold rows are those of the largest width"
     terminal = console()
     terminal.print(table)
     titles = {kind.name: kind.title for kind in opened.suite.kinds}

@@ -7,9 +7,10 @@ from pathlib import Path
 import click
 
 from wideseek_env.cli import options
+from wideseek_env.cli.output import ResultCommand
 
 
-@click.command()
+@click.command(cls=ResultCommand)
 @click.argument("run", type=click.Path(path_type=Path))
 @options.by_option
 @click.option(
@@ -28,12 +29,15 @@ def summary(run: Path, by: tuple[str, ...], seed: int | None, form: str) -> None
       wideseek summary runs/a --by difficulty --by kind
       wideseek summary runs/a --format benchmark
     """
+    from wideseek_env.cli.progress import working
     from wideseek_env.cli.reports import print_metrics
     from wideseek_env.evaluation.labels import check_keys
     from wideseek_env.evaluation.reading import read_run
 
-    found = read_run(run)
+    with working(f"Reading {run}"):
+        found = read_run(run)
     check_keys(by, (record.labels for record in found.records))
     if seed is None:
         seed = int(found.settings.get("seed") or 0)
-    print_metrics(found.accumulator, by, form=form, played=found.played, seed=seed)
+    strict = bool(found.settings.get("strict"))
+    print_metrics(found.accumulator, by, form=form, played=found.played, strict=strict, seed=seed)

@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
-import click
-
-from wideseek_env.cli.console import Bar
+from wideseek_env.cli.progress import Bar
+from wideseek_env.cli.spending import Spending
 from wideseek_env.cli.tables import points
+from wideseek_env.errors import BudgetError
 from wideseek_env.evaluation.record import EpisodeRecord
 from wideseek_env.evaluation.sweep import Kind, MakePolicy, Sweep
 from wideseek_env.policy import EpisodeRunner, Policy, make_policy, opened_policy
@@ -34,8 +34,10 @@ def run_sweep(
     tasks: TaskSet,
     *,
     trials: int = 1,
+    spending: Spending | None = None,
+    begin: Callable[[], None] = lambda: None,
     **further: Any,
-) -> tuple[Sweep | None, bool]:
+) -> tuple[Sweep | None, KeyboardInterrupt | BudgetError | None]:
     """Run a sweep and show its progress.
 
     Args:
@@ -45,36 +47,49 @@ def run_sweep(
         arguments: Options of the policy.
         tasks: The tasks of each point.
         trials: Episodes per task.
+        spending: Counts the tokens of services.
+        begin: Called when the policy is open, before the first episode.
         further: Other keyword arguments of `run`.
 
     Returns:
-        The finished points (None if no point is finished), and whether Ctrl-C stopped the sweep.
+        The finished points (None if no point is finished), and what stopped the sweep: Ctrl-C, a token budget, or None.
     """
     latest: list[Sweep] = []
     # The policy is opened first, so that an error in it is reported before anything is written.
-    with opened_policies(policy, arguments) as fresh, PointBars(kind, len(tasks) * trials) as bars:
+    with (
+        opened_policies(policy, arguments, spending) as fresh,
+        PointBars(kind, len(tasks) * trials, spending) as bars,
+    ):
+        begin()
         try:
             sweep = run(
                 fresh, tasks, policy_name=policy, policy_options=arguments, trials=trials, on_size=bars.on_size,
                 on_episode=bars.on_episode, on_point=latest.append, **further,
             )  # fmt: skip
-        except KeyboardInterrupt:
-            return (latest[-1] if latest else None), True
-    return sweep, False
+        except (KeyboardInterrupt, BudgetError) as error:
+            return (latest[-1] if latest else None), error
+    return sweep, None
 
 
 @contextmanager
-def opened_policies(policy: str, arguments: Mapping[str, Any]) -> Iterator[MakePolicy]:
+def opened_policies(
+    policy: str, arguments: Mapping[str, Any], spending: Spending | None = None
+) -> Iterator[MakePolicy]:
     """A function that makes the policy for a point, with further options. A policy that runs whole episodes is made
-    only once, so that an engine is started only once. All policies are closed at the end."""
+    only once, so that an engine is started only once. All policies are closed at the end. `spending` counts their
+    tokens."""
     with ExitStack() as stack:
         opened: dict[str, Policy] = {"": stack.enter_context(opened_policy(policy, **arguments))}
+        if spending is not None:
+            spending.watch("policy", opened[""])
 
         def fresh(**limits: Any) -> Policy:
             key = shlex.join(f"{name}={value}" for name, value in limits.items())
             if key in opened and isinstance(opened[key], EpisodeRunner):
                 return opened[key]
             made = make_policy(policy, **arguments, **limits)
+            if spending is not None:
+                spending.watch("policy", made)
             if isinstance(made, EpisodeRunner) or key:
                 opened[key] = made
                 stack.callback(getattr(made, "close", lambda: None))
@@ -89,8 +104,9 @@ class PointBars:
     `prefix` stands before the title of each bar.
     """
 
-    def __init__(self, kind: Kind, total: int) -> None:
+    def __init__(self, kind: Kind, total: int, spending: Spending | None = None) -> None:
         self._kind = kind
+        self._spending = spending
         self.total = total
         self.prefix = ""
         self._bar: Bar | None = None
@@ -106,6 +122,8 @@ class PointBars:
     def on_episode(self, record: EpisodeRecord) -> None:
         """Show one more episode."""
         self._f1.append(record.f1_by_item)
+        if self._spending is not None:
+            self._spending.save()
         if self._bar is not None:
             self._bar.update(len(self._f1), f"item-F1 {points(sum(self._f1) / len(self._f1))}")
 
@@ -119,27 +137,3 @@ class PointBars:
 
     def __exit__(self, *error: object) -> None:
         self._close()
-
-
-def command_line() -> str:
-    """The current command, with only the options that the user gave. A reader of the report can run it again."""
-    context = click.get_current_context()
-    words = ["wideseek", *context.command_path.split()[1:]]
-    arguments: list[str] = []
-    for parameter in context.command.params:
-        name = parameter.name or ""
-        if context.get_parameter_source(name) is not click.core.ParameterSource.COMMANDLINE:
-            continue
-        value = context.params[name] if name in context.params else context.meta[f"wideseek_env.{name}"]
-        if isinstance(parameter, click.Argument):
-            arguments += map(str, value if isinstance(value, tuple) else (value,))
-        elif isinstance(parameter, click.Option) and parameter.is_flag:
-            words.append((parameter.opts if value else parameter.secondary_opts)[0])
-        elif parameter.multiple:
-            for each in value:
-                text = "=".join(map(str, each)) if isinstance(each, tuple) else str(each)
-                words += [parameter.opts[0], text]
-        else:
-            text = ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
-            words += [parameter.opts[0], text]
-    return shlex.join([*words, *arguments])

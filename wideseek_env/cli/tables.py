@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from wideseek_env.cli.row_tables import add_rows
+from wideseek_env.evaluation.folder import scoring_name
 from wideseek_env.evaluation.questions import SetScore, about, average_title, set_title
 from wideseek_env.evaluation.speedup import amdahl_lines
 from wideseek_env.evaluation.tables.text import filled, number_text
@@ -51,10 +52,11 @@ def points(share: float) -> str:
     return f"{100 * share:.1f}"
 
 
-def summary_table(summary: Summary, *, played: bool = True) -> Table:
+def summary_table(summary: Summary, *, played: bool = True, strict: bool = False) -> Table:
     """A table with one line for each metric of a summary.
 
     If `played` is False, the answers were scored without running episodes. Turns, calls and reward are then left out.
+    `strict` is whether they were scored strictly.
     """
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     table.add_column()
@@ -67,7 +69,8 @@ def summary_table(summary: Summary, *, played: bool = True) -> Table:
             "failed", str(summary.failed), "stopped by an exception; they count with score 0", style="red"
         )
     low, high = points(summary.item_f1_low), points(summary.item_f1_high)
-    table.add_row("item-F1", Text(points(summary.item_f1), style="bold"), f"95 % interval {low} – {high}")
+    told = f"95 % interval {low} – {high}; {scoring_name(strict)} scoring"
+    table.add_row("item-F1", Text(points(summary.item_f1), style="bold"), told)
     table.add_row("item precision", points(summary.item_precision))
     table.add_row("item recall", points(summary.item_recall))
     row = summary.metrics.get("f1_by_row")
@@ -309,8 +312,11 @@ def sweep_table(sweep: Sweep) -> Table:
             *([f"{tokens:,.0f}" if tokens is not None else ""] if metered else []),
             f"{summary.seconds:.2f}",
         )
+    table.caption = "lenient scoring"
     if share:
-        table.caption = f"{share_text(share)} of the cells are for a model to judge, but rules decided them"
+        table.caption += (
+            f"; {share_text(share)} of the cells are for a model to judge, but rules decided them"
+        )
     return table
 
 

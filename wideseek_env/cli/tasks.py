@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
 
+from wideseek_env.cli.effects import check_split, refuse
 from wideseek_env.cli.options import SPLITS, stack
+from wideseek_env.cli.output import ResultGroup, result
 
 split_option = click.option(
     "--split", type=click.Choice(SPLITS), default="test", show_default=True, help="Part of a world's tasks."
@@ -48,9 +51,9 @@ hybridqa_options: Callable[[Any], Any] = stack(
 )  # fmt: skip
 
 
-@click.group()
+@click.group(cls=ResultGroup)
 def tasks() -> None:
-    """Generate, show and count tasks."""
+    """Generate, check, show and count tasks."""
 
 
 @tasks.command()
@@ -87,35 +90,73 @@ def build(
       wideseek tasks build hybridqa:data/hybridqa --split train --mix hybrid --out train.jsonl
       wideseek tasks build hybridqa:data/hybridqa --mode wide --out wide.jsonl
     """
-    from wideseek_env.cli.console import console, working
     from wideseek_env.cli.generating import generate_tasks
+    from wideseek_env.cli.progress import Bar, working
     from wideseek_env.errors import ConfigError
+    from wideseek_env.files import unfinished
     from wideseek_env.tasks.jsonl import save_tasks
 
     if not out.name.endswith((".jsonl", ".jsonl.gz")):
         raise ConfigError(f"{out}: the name of a file of tasks must end with .jsonl or .jsonl.gz")
-    if out.exists() and not overwrite:
-        raise ConfigError(f"{out} exists; give another name or --overwrite")
-    out.parent.mkdir(parents=True, exist_ok=True)
-    if spec.partition(":")[0] == "hybridqa":
-        from wideseek_env.cli.hybridqa import HybridQAOptions, build_hybridqa_tasks
+    with unfinished(out, [spec, split, count, seed, given]) as again:
+        if out.exists() and not (overwrite or again):
+            raise ConfigError(f"{out} exists; give another name or --overwrite")
+        out.parent.mkdir(parents=True, exist_ok=True)
+        if spec.partition(":")[0] == "hybridqa":
+            from wideseek_env.cli.hybridqa import HybridQAOptions, build_hybridqa_tasks
 
-        options = HybridQAOptions(**given)
-        if not options.one_a_table:
-            lines = build_hybridqa_tasks(spec, out, split, count, seed, overwrite, options)
-            console().print("\n".join(lines), soft_wrap=True)
-            return
-        spec = options.world(spec)
-    elif used := [name for name, value in given.items() if value not in (None, False)]:
-        raise ConfigError(f"--{used[0].replace('_', '-')} works only for hybridqa, not for {spec}")
-    if split == "all":
-        raise ConfigError(
-            "--split all works only for hybridqa without --one-a-table; name one of " + ", ".join(SPLITS)
+            options = HybridQAOptions(**given)
+            if not options.one_a_table:
+                about, line = build_hybridqa_tasks(spec, out, split, count, seed, overwrite, options)
+                result(lambda: about, line)
+                return
+            unused = [name for name, value in given.items() if value not in (None, False)]
+            refuse("with --one-a-table", *(name for name in unused if name not in ("data", "one_a_table")))
+            spec = options.world(spec)
+        elif used := [name for name, value in given.items() if value not in (None, False)]:
+            raise ConfigError(f"--{used[0].replace('_', '-')} works only for hybridqa, not for {spec}")
+        if split == "all":
+            raise ConfigError(
+                "--split all works only for hybridqa without --one-a-table; name one of " + ", ".join(SPLITS)
+            )
+        with working(f"Generating tasks from {spec}"):
+            made = generate_tasks(spec, split or "test", count, seed)
+        with Bar(f"Writing {out}", len(made), "tasks") as bar:
+            written = save_tasks(bar.track(made), out)
+        result(
+            lambda: {"file": out, "tasks": written, "from": made.name},
+            f"{out}: {written:,} tasks from {made.name}",
         )
-    with working(f"Generating tasks from {spec}"):
-        made = generate_tasks(spec, split or "test", count, seed)
-    written = save_tasks(made, out)
-    console().print(f"{out}: {written:,} tasks from {made.name}", soft_wrap=True)
+
+
+@tasks.command()
+@click.argument("name", metavar="FILE")
+@click.option(
+    "--limit", type=click.IntRange(min=1), default=20, show_default=True, help="Number of faults to show."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+def check(name: str, limit: int, as_json: bool) -> None:
+    """Check a file of tasks, and say what is wrong in which line.
+
+    FILE is a .jsonl or .jsonl.gz file, or a benchmark's files (widesearch:PATH, wideseek-r1:FILE, gisa:PATH,
+    browsecomp-plus:FILE, qa:PATH). The command reads the file as all other commands do, and shows the first fault of
+    each line. The exit code is 1 if there are faults.
+
+    \b
+    Examples:
+      wideseek tasks check my-tasks.jsonl
+      wideseek tasks check widesearch:WideSearch --limit 100
+      wideseek tasks check my-tasks.jsonl --json
+    """
+    from wideseek_env.cli.checking import check_tasks
+
+    found = check_tasks(name)
+    if as_json:
+        click.echo(json.dumps(found.to_dict(limit), ensure_ascii=False, indent=2))
+    else:
+        click.echo("\n".join(found.lines(limit)))
+    if found.faults:
+        raise click.exceptions.Exit(1)
 
 
 @tasks.command()
@@ -131,6 +172,10 @@ def build(
 def show(spec: str, split: str, limit: int, task_id: str | None, rows: int) -> None:
     """Show questions with the first rows of their gold tables.
 
+    FILE_OR_SPEC names tasks as --tasks of other commands does: a .jsonl file, synthetic[:key=value,…],
+    hybridqa:FOLDER, a benchmark (widesearch:PATH, wideseek-r1:FILE, gisa:PATH, browsecomp-plus:FILE, qa:PATH), or
+    module:name for a custom source.
+
     \b
     Examples:
       wideseek tasks show synthetic --limit 2
@@ -139,14 +184,25 @@ def show(spec: str, split: str, limit: int, task_id: str | None, rows: int) -> N
     from wideseek_env.cli.console import console
     from wideseek_env.cli.generating import task_view
     from wideseek_env.cli.world import open_tasks
+    from wideseek_env.tasks.jsonl import task_to_dict
 
+    check_split(spec)
+    if task_id is not None:
+        refuse("with --task-id", "limit")
     found, _ = open_tasks(spec, split)
     chosen = [found.get(task_id)] if task_id is not None else list(found[:limit])
-    terminal = console()
-    for task in chosen:
-        terminal.print(task_view(task, rows))
-    if len(found) > len(chosen):
-        terminal.print(f"{len(chosen)} of {len(found):,} tasks of {found.name}", soft_wrap=True)
+
+    def print_tasks() -> None:
+        terminal = console()
+        for task in chosen:
+            terminal.print(task_view(task, rows))
+        if len(found) > len(chosen):
+            terminal.print(f"{len(chosen)} of {len(found):,} tasks of {found.name}", soft_wrap=True)
+
+    result(
+        lambda: {"name": found.name, "total": len(found), "tasks": list(map(task_to_dict, chosen))},
+        print_tasks,
+    )
 
 
 @tasks.command()
@@ -162,6 +218,10 @@ def show(spec: str, split: str, limit: int, task_id: str | None, rows: int) -> N
 def stats(spec: str, split: str, plot: Path | None, title: str) -> None:
     """Count tasks, rows, columns and the metrics of columns.
 
+    FILE_OR_SPEC names tasks as --tasks of other commands does: a .jsonl file, synthetic[:key=value,…],
+    hybridqa:FOLDER, a benchmark (widesearch:PATH, wideseek-r1:FILE, gisa:PATH, browsecomp-plus:FILE, qa:PATH), or
+    module:name for a custom source.
+
     For tasks that were built from HybridQA, the command also shows how many proposed tasks were dropped, and why.
 
     \b
@@ -170,19 +230,30 @@ def stats(spec: str, split: str, plot: Path | None, title: str) -> None:
       wideseek tasks stats train.jsonl --plot train.png
     """
     from wideseek_env.cli.console import console
-    from wideseek_env.cli.generating import read_report, report_table, stats_table
+    from wideseek_env.cli.generating import read_report, report_table, stats_dict, stats_table
     from wideseek_env.cli.world import open_tasks
 
+    check_split(spec)
     found, _ = open_tasks(spec, split)
-    console().print(stats_table(found))
     report = read_report(spec)
-    if report is not None:
-        console().print(report_table(report))
-    if plot is not None:
-        from wideseek_env.evaluation.naming import tasks_name
-        from wideseek_env.evaluation.plot_tasks import plot_tasks
-        from wideseek_env.tasks.statistics import count_tasks
 
-        named = title or tasks_name({"tasks": found.name}, len(found))
-        plot_tasks(count_tasks(found), plot, report, named)
+    def print_counts() -> None:
+        console().print(stats_table(found))
+        if report is not None:
+            console().print(report_table(report))
+
+    if plot is None:
+        result(lambda: {**stats_dict(found), "report": report}, print_counts)
+        return
+    from wideseek_env.evaluation.naming import tasks_name
+    from wideseek_env.evaluation.plot_tasks import plot_tasks
+    from wideseek_env.tasks.statistics import count_tasks
+
+    named = title or tasks_name({"tasks": found.name}, len(found))
+    plot_tasks(count_tasks(found), plot, report, named)
+
+    def print_both() -> None:
+        print_counts()
         console().print(f"{plot}: figure written", soft_wrap=True)
+
+    result(lambda: {**stats_dict(found), "report": report, "figure": plot}, print_both)

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import click
 
+from wideseek_env.cli.output import ResultGroup, result
 
-@click.group()
+
+@click.group(cls=ResultGroup)
 def texts() -> None:
     """Files of the texts that agents see (--texts)."""
 
@@ -34,12 +36,16 @@ def show(profile: str, loaded: str | None) -> None:
     from wideseek_env.prompts.loading import checked_texts
     from wideseek_env.toml_text import toml_tables
 
-    click.echo(
-        f"# The texts of the profile {profile}. Every text is a template: names in braces are filled in.\n"
-        "# A brace in the text itself is written twice.\n\n"
-        + toml_tables(profile_texts(profile_named(profile).with_texts(checked_texts(loaded)))),
-        nl=False,
-    )
+    found = profile_texts(profile_named(profile).with_texts(checked_texts(loaded)))
+
+    def print_toml() -> None:
+        click.echo(
+            f"# The texts of the profile {profile}. Every text is a template: names in braces are filled in.\n"
+            "# A brace in the text itself is written twice.\n\n" + toml_tables(found),
+            nl=False,
+        )
+
+    result(lambda: found, print_toml)
 
 
 @texts.command("from-rlinf")
@@ -78,3 +84,4 @@ def from_rlinf(checkout: Path, out: Path, overwrite: bool) -> None:
     for each in found.differences:
         say(f"Warning: the schema of {each} differs from that of the profile wideseek-r1.")
     say(f"Texts of {found.folder}: {out}")
+    result(lambda: {"file": out, "missing": found.missing, "differences": found.differences})

@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING
 
 import click
 
+from wideseek_env.cli.effects import refuse
+from wideseek_env.cli.output import ResultCommand, result
+
 if TYPE_CHECKING:
     from wideseek_env.viewer import RunReader
 
 
-@click.command(short_help="Show recorded episodes in the browser.")
+@click.command(cls=ResultCommand, short_help="Show recorded episodes in the browser.")
 @click.argument("runs", metavar="RUN [RUN…]", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option(
     "--out",
@@ -45,6 +48,10 @@ def view(runs: tuple[Path, ...], out: Path | None, serve: bool, port: int, show:
       wideseek view runs/width-1 runs/width-8 --out compared.html
       wideseek view runs/a --serve
     """
+    if not serve:
+        refuse("without --serve", "port")
+    from wideseek_env.cli.progress import working
+    from wideseek_env.cli.serve_agents import announce
     from wideseek_env.errors import ConfigError
     from wideseek_env.viewer import RunReader, ViewServer, write_page
 
@@ -54,7 +61,7 @@ def view(runs: tuple[Path, ...], out: Path | None, serve: bool, port: int, show:
     if serve:
         server = ViewServer(readers, port)
         try:
-            click.echo(f"Serving at {server.url}; press Ctrl-C to stop.")
+            announce(server.url)
             if show:
                 webbrowser.open(server.url)
             server.serve_forever()
@@ -64,14 +71,17 @@ def view(runs: tuple[Path, ...], out: Path | None, serve: bool, port: int, show:
             server.close()
         return
     for reader in readers:
-        reader.refresh()
+        with working(f"Reading {reader.path}"):
+            reader.refresh()
         if not reader.episodes:
             raise ConfigError(f"{reader.path} has no finished episode yet; use --serve to wait for the first")
     path = out or Path(f"{_stem(readers)}.html")
-    write_page(readers, path)
-    count = sum(len(reader.episodes) for reader in readers)
-    click.echo(
-        f"{path}: {count} {'episode' if count == 1 else 'episodes'}, {path.stat().st_size / 1e6:.1f} MB"
+    with working(f"Writing {path}"):
+        write_page(readers, path)
+    count, size = sum(len(reader.episodes) for reader in readers), path.stat().st_size
+    result(
+        lambda: {"file": path, "episodes": count, "bytes": size},
+        f"{path}: {count} {'episode' if count == 1 else 'episodes'}, {size / 1e6:.1f} MB",
     )
     if show:
         webbrowser.open(path.resolve().as_uri())

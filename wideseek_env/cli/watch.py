@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from wideseek_env.cli.effects import refuse
+from wideseek_env.cli.output import ResultCommand, is_json, result
+
 if TYPE_CHECKING:
     from wideseek_env.evaluation.following import Follower
     from wideseek_env.evaluation.snapshot import Snapshot
@@ -17,20 +20,19 @@ _PLAIN_INTERVAL = 30.0
 """Default number of seconds between lines in a pipe."""
 
 
-@click.command()
+@click.command(cls=ResultCommand)
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option(
     "--interval", type=click.FloatRange(min=0.1), metavar="S",
     help="Seconds between updates. Default: 1 on a terminal, 30 in a pipe.",
 )  # fmt: skip
 @click.option("--once", is_flag=True, help="Show the current state and exit.")
-@click.option("--json", "as_json", is_flag=True, help="Print one line of JSON per update, for programs.")
-def watch(run: Path, interval: float | None, once: bool, as_json: bool) -> None:
+def watch(run: Path, interval: float | None, once: bool) -> None:
     """Follow a run while another process writes it.
 
     RUN is a folder of `wideseek eval`, `wideseek bench` or `wideseek train`, or the file of `wideseek rollout`. The
     run may not exist yet, and it may be killed and resumed. The command does not change the run. The command ends when
-    the run has finished. Ctrl-C also ends the command, with exit code 0.
+    the run has finished. Ctrl-C also ends the command, with exit code 0. --json prints one line of JSON per update.
 
     \b
     Examples:
@@ -39,13 +41,15 @@ def watch(run: Path, interval: float | None, once: bool, as_json: bool) -> None:
       wideseek watch runs/grpo --interval 10
       wideseek watch runs/a --once --json
     """
+    if once:
+        refuse("with --once", "interval")
     from wideseek_env.cli.console import console
     from wideseek_env.errors import ConfigError
     from wideseek_env.evaluation.following import Follower
 
     follower = Follower(run)
     terminal = console()
-    live = terminal.is_terminal and not terminal.is_dumb_terminal and not as_json
+    live = terminal.is_terminal and not terminal.is_dumb_terminal and not is_json()
     try:
         if once:
             snapshot = _whole(follower)
@@ -54,11 +58,11 @@ def watch(run: Path, interval: float | None, once: bool, as_json: bool) -> None:
                     f"there is no run at {run} yet; leave out --once to wait for it" if not run.exists()
                     else f"{run} contains no run; leave out --once to wait for it"
                 )  # fmt: skip
-            _show(snapshot, as_json)
+            _show(snapshot)
         elif live:
             _live(follower, interval or 1.0)
         else:
-            _lines(follower, interval or _PLAIN_INTERVAL, as_json)
+            _lines(follower, interval or _PLAIN_INTERVAL)
     except KeyboardInterrupt:
         click.echo(err=True)  # the usual way to stop watching
 
@@ -71,31 +75,30 @@ def _whole(follower: Follower) -> Snapshot:
             return snapshot
 
 
-def _show(snapshot: Snapshot, as_json: bool) -> None:
+def _show(snapshot: Snapshot) -> None:
     from wideseek_env.cli.console import console
     from wideseek_env.cli.live import table_of
-    from wideseek_env.evaluation.snapshot import to_json
 
-    if as_json:
-        click.echo(to_json(snapshot))
-    else:
-        console().print(table_of(snapshot))
+    result(lambda: snapshot, lambda: console().print(table_of(snapshot)), line=True)
 
 
-def _lines(follower: Follower, interval: float, as_json: bool) -> None:
+def _lines(follower: Follower, interval: float) -> None:
     """Print a line when something has changed, at most once per `interval` seconds, and one at the end."""
     from wideseek_env.cli.live import changing_part, line_of
-    from wideseek_env.evaluation.snapshot import to_json
 
     shown: object = None
     while True:
         snapshot = _whole(follower)
         if (state := changing_part(snapshot)) != shown:
-            click.echo(to_json(snapshot) if as_json else line_of(snapshot))
+            _print_line(snapshot, line_of(snapshot))
             shown = state
         if snapshot.state == "finished":
             return
         _wait(interval, lambda: follower.look().state == "finished")
+
+
+def _print_line(snapshot: Snapshot, text: str) -> None:
+    result(lambda: snapshot, text, line=True)
 
 
 def _wait(seconds: float, over: Callable[[], bool]) -> None:

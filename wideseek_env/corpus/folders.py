@@ -6,7 +6,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import sys
 import tempfile
 import time
 import zlib
@@ -15,7 +14,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from wideseek_env.audience import option
 from wideseek_env.errors import CorpusError, IndexDamagedError
+from wideseek_env.files import locked
 from wideseek_env.pages.text import READING
 
 MANIFEST = "manifest.json"
@@ -107,27 +108,13 @@ def _is_abandoned(folder: Path) -> bool:
     return lock is not None
 
 
-def locked(file: Path) -> int | None:
-    """The open file `file`, locked until it is closed or this process ends. None if another process has the lock."""
-    fd = os.open(file, os.O_RDWR | os.O_CREAT, 0o644)
-    if sys.platform != "win32":
-        import fcntl
-
-        try:
-            # Not `flock`: a forked child would hold that lock even after its parent was killed.
-            fcntl.lockf(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            os.close(fd)
-            return None
-    return fd
-
-
 def _refuse(path: Path, overwrite: bool) -> None:
     if not path.exists() or (path.is_dir() and not any(path.iterdir())):
         return
-    if not overwrite:
+    # A build that was killed after its last renaming has told nobody that it ended. So the same call builds again.
+    if not overwrite and not ((path / LOCK).exists() and _is_abandoned(path)):
         raise CorpusError(
-            f"{path} exists already: open it, or build with --overwrite (overwrite=True) to replace it"
+            f"{path} exists already: open it, or build with {option('overwrite=True', '--overwrite')} to replace it"
         )
     if not (path / MANIFEST).is_file():
         raise CorpusError(

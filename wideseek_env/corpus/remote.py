@@ -10,7 +10,6 @@ The documents of such a service are the passages that its index holds, so a sear
 
 from __future__ import annotations
 
-import json
 import os
 import random
 import threading
@@ -21,7 +20,7 @@ from urllib.parse import urlsplit
 
 from wideseek_env.addresses import key_place, keys_in_address, without_keys
 from wideseek_env.byte_cache import ByteCache, size_of_texts
-from wideseek_env.clean import clean_text
+from wideseek_env.clean import clean_text, outside_json
 from wideseek_env.corpus.base import Page, SearchHit, check_chars
 from wideseek_env.corpus.remote_exchange import (
     LARGEST_ANSWER,
@@ -309,7 +308,7 @@ class RemoteCorpus:
     def _decoded(self, answer: Answer) -> Any:
         """The JSON of an answer without the key."""
         key = os.environ.get(self._key_variable)
-        return hide_in(json.loads(answer.body), (*((key,) if key else ()), *keys_in_address(self.base_url)))
+        return hide_in(outside_json(answer.body), (*((key,) if key else ()), *keys_in_address(self.base_url)))
 
     def _said(self, answer: Answer) -> str:
         """The server's short explanation of an error, if there is one."""

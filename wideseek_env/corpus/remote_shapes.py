@@ -20,6 +20,7 @@ from wideseek_env.pages.from_markdown import markdown_to_html
 NAMELESS = "https://passage.example/"
 """The beginning of the URLs that documents without a URL get. The domain is reserved and does not exist."""
 
+_LARGEST = 1e300
 _OUTER = ("result", "results", "data", "pages", "documents")
 _COLUMNS = ("documents", "contents", "docs", "result", "results")
 _TEXT = ("contents", "content", "text", "passage", "body", "snippet")
@@ -186,7 +187,7 @@ def _page(item: Any, url: str) -> Page | None:
     error = _first(item, ("error",))
     html = item.get("html")
     text = _first(item, _PAGE)
-    if isinstance(status, int) and not isinstance(status, bool) and status >= 400:
+    if isinstance(status, int) and not isinstance(status, bool) and 400 <= status <= 999:
         return Page(address, title, "", status, error)
     if isinstance(html, str) and html.strip():
         return Page(address, title, html)
@@ -207,5 +208,5 @@ def _first(item: Mapping[str, Any], names: Sequence[str]) -> str:
 
 
 def _number(score: Any) -> float | None:
-    usable = isinstance(score, (int, float)) and not isinstance(score, bool) and score == score
-    return float(score) if usable and abs(score) != float("inf") else None
+    usable = isinstance(score, (int, float)) and not isinstance(score, bool)
+    return float(score) if usable and abs(score) < _LARGEST else None

@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 
 from wideseek_env.errors import ConfigError
-from wideseek_env.evaluation.folder import differences
+from wideseek_env.evaluation.folder import scoring_name
 from wideseek_env.evaluation.reading import RecordedRun
 from wideseek_env.evaluation.record import EpisodeRecord
 from wideseek_env.evaluation.statistics import FLIPS, RESAMPLES, SIGNIFICANT, bootstrap_intervals, sign_flip_p
 from wideseek_env.evaluation.summary import METRICS
+from wideseek_env.provenance.comparing import differences
 
 SCORES = ("f1_by_item", "f1_by_row", "score")
 EPISODE = ("turns", "critical_path", "subagents", "tool_calls", "seconds")
@@ -68,7 +69,8 @@ class Comparison:
     """The second run compared with the first, on the tasks that both have. `tasks` is the number of those tasks.
 
     `changes` are the tasks that differ most in the metric `changed_by`, largest difference first. `settings` are the
-    settings that differ, with both values. `notes` warn if the comparison is less reliable for some reason.
+    settings that differ, with both values. `notes` warn if the comparison is less reliable for some reason. `scoring`
+    says how each run was scored: lenient or strict.
     """
 
     first: str
@@ -81,6 +83,7 @@ class Comparison:
     changes: tuple[Change, ...]
     settings: tuple[tuple[str, Any, Any], ...]
     notes: tuple[str, ...]
+    scoring: tuple[str, str] = ("lenient", "lenient")
 
     def to_dict(self) -> dict[str, Any]:
         """The comparison as JSON values."""
@@ -88,6 +91,7 @@ class Comparison:
         data["changes"] = [dataclasses.asdict(change) for change in self.changes]
         data["settings"] = [{"name": n, "first": one, "second": other} for n, one, other in self.settings]
         data["notes"] = list(self.notes)
+        data["scoring"] = list(self.scoring)
         return data
 
 
@@ -166,6 +170,7 @@ def compare_runs(
         changes=tuple(changes[:top]),
         settings=tuple(each for each in settings if each[0] not in _ASIDE),
         notes=tuple(_notes(first, second, mine, theirs)),
+        scoring=(scoring_name(first.settings.get("strict")), scoring_name(second.settings.get("strict"))),
     )
 
 

@@ -30,6 +30,7 @@ def depth_sweep(
     trials: int = 1,
     folder: Path | None = None,
     overwrite: bool = False,
+    verify: bool = False,
     keep_going: bool = False,
     on_size: Callable[[int | None], None] | None = None,
     on_episode: Callable[[EpisodeRecord], None] | None = None,
@@ -47,7 +48,7 @@ def depth_sweep(
     }
     plan = Plan(
         tasks if tasks is not None else game.tasks, seed, trials, folder, overwrite, keep_going, on_size,
-        on_episode, on_point,
+        on_episode, on_point, command, verify,
     )  # fmt: skip
     return play_sweep(
         "depth", plan, games, policy, game=replace(game, team=False), policy_name=policy_name,

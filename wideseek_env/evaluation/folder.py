@@ -1,24 +1,25 @@
 """`RunFolder`: a run on disk that can be resumed.
 
-* ``run.json`` has the settings and versions.
+* ``run.json`` has the settings, the digests of all inputs, the versions and the command
+  (`wideseek_env.provenance`).
 * ``trajectories.jsonl`` gets one line for each episode when it ends. If a task and trial has several lines, the last
   one counts.
 * ``episodes.jsonl`` has the metrics of the same episodes.
 * ``summary.json`` has the metrics of the whole run.
 * ``progress.json`` has the current state and the running episodes.
+* ``tokens.json`` has the tokens of services that all sessions of the run have used, if there are such services.
 * ``run.lock`` prevents a second process from writing the run.
 """
 
 from __future__ import annotations
 
 import json
-import platform
-import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from wideseek_env.audience import option
 from wideseek_env.errors import ConfigError, TrajectoryError
 from wideseek_env.evaluation.checks import whole_number
 from wideseek_env.evaluation.lock import FileLock
@@ -28,31 +29,21 @@ from wideseek_env.evaluation.record import EpisodeRecord
 from wideseek_env.evaluation.summary import Summary, SummaryAccumulator
 from wideseek_env.files import is_temporary, write_json
 from wideseek_env.game import Game
+from wideseek_env.llm.budget import TOKENS
+from wideseek_env.policy import speed_options
+from wideseek_env.provenance.comparing import check_same
+from wideseek_env.provenance.inputs import inputs_of
+from wideseek_env.provenance.kinds import check_kind
+from wideseek_env.provenance.record import FORMAT, RunRecord
+from wideseek_env.provenance.secrets import hidden
 from wideseek_env.renamed import RENAMED_GAME_KEYS, renamed
 from wideseek_env.reprs import short
 from wideseek_env.trajectory import Trajectory, TrajectoryWriter
-from wideseek_env.version import __version__
 
-FORMAT = 1
 SETTINGS, SUMMARY, LOCK = "run.json", "summary.json", "run.lock"
 OLD_METRICS = "figures.jsonl"
 
-_MAY_GROW = ("limit", "trials")
-"""Settings that may grow when a run is resumed. The recorded episodes are also part of the larger run."""
-
-_NEW = ("tools", "counter", "executor", "game")
-"""Settings that earlier versions did not write. A run without "game" is of such a version."""
-
-_NEW_LIMITS = ("page_chars",)
-"""Limits that earlier versions did not have, and that have no effect on their runs."""
-
-_DERIVED = ("game", "judging")
-"""Settings that follow from others, so that they are not compared themselves."""
-
-_PARTS = ("corpus", "reward", "credit", "profile", "judge", "counter", "tools", "executor", "summariser")
-"""Parts of the nested record "game". They are recorded as a name, or as ``name@digest`` for a live object."""
-
-_WRITTEN_WHOLE = (SETTINGS, SUMMARY, PROGRESS, SCORES)
+_WRITTEN_WHOLE = (SETTINGS, SUMMARY, PROGRESS, SCORES, TOKENS)
 """Files that are written through a temporary file. A killed process may leave the temporary file behind."""
 
 
@@ -64,8 +55,23 @@ def run_settings(
     seed: int = 0,
     trials: int = 1,
     limit: int | None = None,
+    made_by: object = None,
+    verify: bool = False,
 ) -> dict[str, Any]:
-    """The settings that decide the results of a run, as JSON values. Runs with equal settings run the same episodes.
+    """The settings and inputs that decide the results of a run, as JSON values without keys.
+
+    Runs with equal settings run the same episodes. The key ``inputs`` has digests of code, weights, pages and prompts
+    (`wideseek_env.provenance.inputs`), and ``speed_options`` names the options of the policy that only set speed.
+
+    Args:
+        game: The opened game.
+        policy: The name of the policy, or a label.
+        policy_options: The options of the policy.
+        seed: The base seed.
+        trials: Episodes per task.
+        limit: The number of tasks, if it is not that of the game.
+        made_by: The policy, or the function that makes it. Its code is recorded if `policy` is only a label.
+        verify: Hash large files again, also if their size and time have not changed since they were hashed.
 
     Raises:
         ConfigError: An option of the policy is no JSON value, or `seed` or `trials` is wrong.
@@ -79,21 +85,31 @@ def run_settings(
                 f"the policy's option {short(name)} is {short(value)}, which a run cannot record: give JSON values, "
                 "or pass a Policy that has its options already"
             ) from error
-    return {
+    corpus = getattr(game.executor, "corpus", None)
+    settings = {
         "policy": policy,
         "policy_options": options,
+        "speed_options": speed_options(policy),
         **game.record(),
         **({"limit": limit} if limit is not None else {}),
         "seed": whole_number("seed", seed, 0),
         "trials": whole_number("trials", trials, 1),
+        "inputs": inputs_of(
+            game.config, game.profile, policy, options, made_by=made_by, corpus=corpus, verify=verify
+        ),
     }
+    return dict(hidden(settings))
 
 
 class RunFolder:
     """A folder that records one run, locked against other processes. Open it with `RunFolder.open`."""
 
-    def __init__(self, path: Path, lock: FileLock) -> None:
+    def __init__(self, path: Path, lock: FileLock, record: RunRecord) -> None:
         self.path = path
+        self.record = record
+        """What ``run.json`` has. A resumed run changes it only if it plays an episode."""
+        self.played = 0
+        """The number of episodes that were recorded since the folder was opened."""
         self._lock = lock
         self._writer = TrajectoryWriter(path / TRAJECTORIES)
         self._metrics = MetricsWriter(path)
@@ -111,8 +127,9 @@ class RunFolder:
             command: The command line, which is stored with the run.
 
         Raises:
-            ConfigError: The path is not valid, the folder contains something else, another process is writing it, or it
-                contains a run with other settings and `overwrite` is False. A folder that is refused stays as it was.
+            ConfigError: The path is not valid, the folder contains something else, or another process is writing it.
+            ChangedRunError: The folder contains a run with other settings or inputs, and `overwrite` is False. A folder
+                that is refused stays as it was.
             TrajectoryError: The folder cannot be made. Or its settings cannot be read, and `overwrite` is False.
         """
         path = _folder(path)
@@ -128,19 +145,22 @@ class RunFolder:
             told = f"{short(str(path))} cannot be the folder of a run ({error}); give another folder"
             raise (TrajectoryError if isinstance(error, OSError) else ConfigError)(told) from error
         try:
+            earlier = None
             if (path / SETTINGS).is_file():
                 if not overwrite:
-                    _compare(path, read_settings(path), settings)
+                    earlier = read_record(path)
+                    check_same(path, earlier["settings"], settings)
                     # The metrics are written again from the trajectories, under their new name.
                     (path / OLD_METRICS).unlink(missing_ok=True)
                 else:
                     # The settings last: a process that is killed here leaves a folder that can be overwritten.
-                    for old in (PROGRESS, SUMMARY, EPISODES, OLD_METRICS, TRAJECTORIES, SETTINGS):
+                    for old in (PROGRESS, TOKENS, SUMMARY, EPISODES, OLD_METRICS, TRAJECTORIES, SETTINGS):
                         (path / old).unlink(missing_ok=True)
             clear_temporary(path)
-            about = {"format": FORMAT, "settings": settings, "versions": versions(), "command": command}
-            write_json(path / SETTINGS, about)
-            return cls(path, lock)
+            record = RunRecord(path / SETTINGS, settings, command, earlier)
+            if earlier is None:
+                record.write()
+            return cls(path, lock, record)
         except BaseException:
             lock.close()
             raise
@@ -155,7 +175,9 @@ class RunFolder:
 
         `record` has the metrics of `trajectory`, if the caller has computed them already.
         """
+        self.record.write()
         self._writer.write(trajectory)
+        self.played += 1
         self._metrics.append(record if record is not None else EpisodeRecord.of(trajectory))
 
     def write_summary(self, summary: Summary, by: Mapping[str, Mapping[str, Summary]] | None = None) -> None:
@@ -177,19 +199,41 @@ class RunFolder:
         self.close()
 
 
-def summary_dict(summary: Summary, by: Mapping[str, Mapping[str, Summary]]) -> dict[str, Any]:
-    """The content of ``summary.json``: a summary, and the summaries of groups of tasks."""
+def summary_dict(
+    summary: Summary, by: Mapping[str, Mapping[str, Summary]], *, strict: bool = False
+) -> dict[str, Any]:
+    """The content of ``summary.json``: a summary, how the answers were scored, and the summaries of groups of tasks."""
     parts = {key: {name: part.to_dict() for name, part in groups.items()} for key, groups in by.items()}
-    return {**summary.to_dict(), "by": parts}
+    return {**summary.to_dict(), "scoring": scoring_name(strict), "by": parts}
 
 
-def versions() -> dict[str, str]:
-    """The versions of this package, Python and other software, as a run stores them."""
-    return {"wideseek-env": __version__, "python": platform.python_version(), "system": platform.system()}
+def scoring_name(strict: object) -> str:
+    """The name of the scoring in tables and reports: ``strict`` or ``lenient``."""
+    return "strict" if strict else "lenient"
+
+
+def check_run(path: Path, settings: Mapping[str, Any]) -> None:
+    """Check that a run with these settings may resume the run in `path`, if there is one. Nothing is written.
+
+    Raises:
+        ConfigError, TrajectoryError: It may not, as for `RunFolder.open`.
+    """
+    check_kind(path, "eval")
+    if (path / SETTINGS).is_file():
+        check_same(path, read_settings(path), json.loads(json.dumps(settings)))
 
 
 def read_settings(folder: Path) -> dict[str, Any]:
     """The settings of the run in `folder`, under their current names.
+
+    Raises:
+        TrajectoryError: ``run.json`` cannot be read, or a newer version wrote it.
+    """
+    return dict(read_record(folder)["settings"])
+
+
+def read_record(folder: Path) -> dict[str, Any]:
+    """The record of the run in `folder`: ``settings`` under their current names, ``versions`` and ``command``.
 
     Raises:
         TrajectoryError: ``run.json`` cannot be read, or a newer version wrote it.
@@ -207,8 +251,8 @@ def read_settings(folder: Path) -> dict[str, Any]:
             raise TypeError(f"the seed is {short(seed)}, not a whole number of at least 0")
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise TrajectoryError(
-            f"{path} cannot be read ({type(error).__name__}: {error}); start the run over with --overwrite "
-            "(overwrite=True)"
+            f"{path} cannot be read ({type(error).__name__}: {error}); start the run over with "
+            + option("overwrite=True", "--overwrite")
         ) from error
     if written > FORMAT:
         raise TrajectoryError(
@@ -217,49 +261,7 @@ def read_settings(folder: Path) -> dict[str, Any]:
     settings = renamed(settings, RENAMED_GAME_KEYS)
     if isinstance(settings.get("game"), dict):
         settings["game"] = renamed(settings["game"], RENAMED_GAME_KEYS)
-    return settings
-
-
-def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:
-    """The settings that differ, with both values. If the rules differ, each limit that differs is listed.
-
-    Parts of the game are listed as ``game.reward`` and so on if only their digests or options differ.
-    """
-    found: list[tuple[str, Any, Any]] = []
-    for name in dict.fromkeys((*before, *now)):
-        one, other = before.get(name), now.get(name)
-        if one == other or name in _DERIVED:
-            continue
-        if name == "rules" and isinstance(one, dict) and isinstance(other, dict):
-            limits = dict.fromkeys((*one, *other))
-            found += [
-                (f"rules.{k}", one.get(k), other.get(k))
-                for k in limits
-                if one.get(k) != other.get(k) and (k in one or k not in _NEW_LIMITS)
-            ]
-        else:
-            found.append((name, one, other))
-    listed = {name for name, _, _ in found}
-    return found + [each for each in _other_parts(before, now) if each[0].removeprefix("game.") not in listed]
-
-
-def _other_parts(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:
-    one, other = before.get("game"), now.get("game")
-    if not isinstance(one, Mapping) or not isinstance(other, Mapping):
-        return []
-    return [
-        (f"game.{name}", one[name], other[name])
-        for name in _PARTS
-        if name in one
-        and name in other
-        and one[name] != other[name]
-        # The folder of a corpus may be moved: the corpus has a name of its own, which is compared.
-        and not (name == "corpus" and _is_folder(one[name]) and _is_folder(other[name]))
-    ]
-
-
-def _is_folder(corpus: Any) -> bool:
-    return isinstance(corpus, str) and re.search("[:@]", corpus) is None
+    return {**record, "settings": settings}
 
 
 def clear_temporary(path: Path) -> None:
@@ -279,20 +281,6 @@ def foreign(path: Path) -> Iterator[Path]:
     return (each for each in path.iterdir() if each.name != LOCK and not is_temporary(each, _WRITTEN_WHOLE))
 
 
-def _compare(path: Path, recorded: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
-    different = [
-        f"{name}: {before} → {now}"
-        for name, before, now in differences(recorded, wanted)
-        if not (name in _MAY_GROW and _grown(before, now))
-        and not (name in _NEW and name not in recorded and "game" not in recorded)
-    ]
-    if different:
-        raise ConfigError(
-            f"{path} contains a run with other settings ({'; '.join(different)}); give another folder, "
-            "or --overwrite (overwrite=True in Python)"
-        )
-
-
 def _folder(path: Path | str) -> Path:
     try:
         return Path(path)
@@ -304,14 +292,8 @@ def _locked(path: Path) -> FileLock:
     """The lock of a folder that may hold a run. The folder is made if it does not exist."""
     if path.exists() and not path.is_dir():
         raise ConfigError(f"{path} is a file; give a folder for the run")
+    check_kind(path, "eval")
     if not (path / SETTINGS).is_file() and any(foreign(path)):
         raise ConfigError(f"{path} is not empty and contains no run; give another folder")
-    if (path / SCORES).exists():
-        raise ConfigError(f"{path} contains scores of `wideseek score`; give another folder")
     path.mkdir(parents=True, exist_ok=True)
     return FileLock(path / LOCK)
-
-
-def _grown(before: Any, now: Any) -> bool:
-    """Whether the new value of the setting is at least as large as the old value. None means no limit."""
-    return now is None or (before is not None and now >= before)

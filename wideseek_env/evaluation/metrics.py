@@ -17,7 +17,7 @@ from typing import IO, Any, NamedTuple
 from wideseek_env.errors import TrajectoryError
 from wideseek_env.evaluation.record import EpisodeRecord
 from wideseek_env.files import append_whole, warn_of_line
-from wideseek_env.trajectory import Trajectory
+from wideseek_env.trajectory import UNUSABLE, Trajectory, described
 
 EPISODES, TRAJECTORIES, SCORES = "episodes.jsonl", "trajectories.jsonl", "scores.jsonl"
 
@@ -154,23 +154,23 @@ def _from_trajectories(path: Path, start: int) -> Iterator[Entry]:
                 return  # an incomplete line, left by a killed process
             begin, end = end, end + len(line)
             crc = zlib.crc32(line, crc)
-            trajectory = _trajectory(path, begin, line)
-            if trajectory is not None:
-                yield Entry(end, crc, EpisodeRecord.of(trajectory), 0)
+            record = _record(path, begin, line)
+            if record is not None:
+                yield Entry(end, crc, record, 0)
                 crc = 0
 
 
-def _trajectory(path: Path, begin: int, line: bytes) -> Trajectory | None:
-    """The trajectory of the line that begins at byte `begin`. None, with a warning, if the line is damaged."""
+def _record(path: Path, begin: int, line: bytes) -> EpisodeRecord | None:
+    """The metrics of the line that begins at byte `begin`. None, with a warning, if the line is damaged."""
     try:
         data: Any = json.loads(line)
     except (ValueError, RecursionError):
         warn_of_line(path, _number(path, begin))
         return None
     try:
-        return Trajectory.from_dict(data)
-    except (ValueError, AttributeError) as error:
-        raise TrajectoryError(f"{path}:{_number(path, begin)}: {error}") from error
+        return EpisodeRecord.of(Trajectory.from_dict(data))
+    except UNUSABLE as error:
+        raise TrajectoryError(f"{path}:{_number(path, begin)}: {described(error)}") from error
 
 
 def _number(path: Path, begin: int) -> int:

@@ -58,6 +58,7 @@ def evaluate(
     seed: int = 0,
     out: Path | str | None = None,
     overwrite: bool = False,
+    verify: bool = False,
     keep_going: bool = False,
     on_episode: Callable[[EpisodeRecord], None] | None = None,
 ) -> Summary:
@@ -73,11 +74,13 @@ def evaluate(
         seed: Base seed, 0 or more. The seed of each episode is derived from it, the task's id and the trial.
         out: Folder that records the run. Its recorded episodes are counted and not run again.
         overwrite: Delete the run in `out` and start over.
+        verify: Hash the files of models and corpora again, also if their size and time have not changed.
         keep_going: If an episode raises an exception, count it as failed, with score 0, and continue.
         on_episode: Called after each episode that was run.
 
     Raises:
-        ConfigError: A name, value or combination does not exist, or `out` holds another run.
+        ConfigError: A name, value or combination does not exist.
+        ChangedRunError: `out` holds a run with other settings or inputs.
         TrajectoryError: The folder `out` cannot be made, or its settings cannot be read.
         EpisodeError: An episode raised, and `keep_going` is False.
     """
@@ -103,7 +106,9 @@ def evaluate(
         game = config.open()
         folder = None
         if out is not None:
-            settings = run_settings(game, name, policy_options=options, seed=seed, trials=trials)
+            settings = run_settings(
+                game, name, policy_options=options, seed=seed, trials=trials, made_by=policy, verify=verify
+            )
             folder = stack.enter_context(RunFolder.open(out, settings, overwrite=overwrite))
         return evaluate_game(
             game,

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
+from wideseek_env.errors import BudgetError
 from wideseek_env.files import write_whole
 
 FORMAT = 1
@@ -114,7 +115,7 @@ def announced(run: Path, look: Callable[[], Mapping[str, Any]]) -> Iterator[Prog
     try:
         yield file
         state = "finished"
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, BudgetError):
         state = "interrupted"
         raise
     finally:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from wideseek_env.audience import option
 from wideseek_env.errors import ConfigError, TaskError
 from wideseek_env.evaluation.metrics import TRAJECTORIES
 from wideseek_env.files import read_lines
@@ -52,7 +53,9 @@ def read_responses(path: Path | str, model: str | None = None) -> list[Response]
         found = _of_folder(path, model)
     elif path.is_file():
         if model is not None:
-            raise ConfigError(f"--model needs a folder of response files, but {path} is one file")
+            raise ConfigError(
+                f"{option('model', '--model')} needs a folder of response files, but {path} is one file"
+            )
         found = _of_file(path)
     else:
         raise ConfigError(f"there is no file or folder {path}; give the path of the responses")
@@ -85,7 +88,7 @@ def _of_folder(folder: Path, model: str | None) -> list[Response]:
     if model is None and len(by_model) > 1:
         raise ConfigError(
             f"{folder} has responses of several models: {', '.join(map(repr, sorted(by_model)))}; "
-            "choose one with --model"
+            f"choose one with {option('model=', '--model')}"
         )
     chosen = model if model is not None else next(iter(by_model))
     if chosen not in by_model:

@@ -8,7 +8,7 @@ from contextlib import ExitStack, closing
 from dataclasses import replace
 
 from wideseek_env.episode_run import EpisodeRun, run_episode
-from wideseek_env.errors import WideSeekError
+from wideseek_env.errors import BudgetError, ConfigError, WideSeekError
 from wideseek_env.evaluation.checks import whole_number
 from wideseek_env.evaluation.folder import RunFolder
 from wideseek_env.evaluation.interrupts import uninterrupted
@@ -19,6 +19,7 @@ from wideseek_env.evaluation.running_summary import Ended
 from wideseek_env.evaluation.summary import Summary, SummaryAccumulator
 from wideseek_env.evaluation.usage import counted, metered, spent
 from wideseek_env.game import Game
+from wideseek_env.llm.budget import TokenBudget, budget_of
 from wideseek_env.policy import EpisodeRunner, Job, Policy
 from wideseek_env.summaries.policy_engine import attached_engine
 from wideseek_env.task import Task
@@ -73,6 +74,8 @@ def evaluate_game(
     Raises:
         ConfigError: `seed` or `trials` is wrong.
         EpisodeError: An episode raised an exception, and `keep_going` is False.
+        BudgetError: The token budget of the policy, the judge or the summariser is used up (`TokenBudget`). The
+            finished episodes are recorded and summarised first.
         KeyboardInterrupt: Ctrl-C stopped the run. The finished episodes are recorded and summarised first.
     """
     seed, trials = whole_number("seed", seed, 0), whole_number("trials", trials, 1)
@@ -85,24 +88,30 @@ def evaluate_game(
     for record in accumulator.records:
         status.add(Ended.of(record))
     finished = accumulator.finished()
-    jobs = (
+    jobs = [
         Job(task, episode_seed(seed, task.id, trial), trial)
         for trial in range(trials)
         for task in todo
         if (task.id, trial) not in finished
-    )
+    ]
+    budget = budget_of(policy, game.judge, game.summariser) or TokenBudget()
     with announcing(status, folder.path if folder is not None else None):
         try:
-            with closing(_trajectories(game, policy, status.jobs(jobs), keep_going, status)) as trajectories:
-                for trajectory in trajectories:
-                    record = EpisodeRecord.of(trajectory)
-                    with uninterrupted():
-                        if folder is not None:
-                            folder.write(trajectory, record)
-                        accumulator.add(record)
-                        status.end(Ended.of(record))
-                    if on_episode is not None:
-                        on_episode(record)
+            for wave in (
+                budget.waves(jobs) if jobs else ()
+            ):  # without jobs the policy is not called: no engine starts
+                played = _within(budget, game, policy, status.jobs(wave), keep_going, status)
+                with closing(played) as trajectories:
+                    for trajectory in trajectories:
+                        record = EpisodeRecord.of(trajectory)
+                        with uninterrupted():
+                            if folder is not None:
+                                folder.write(trajectory, record)
+                            accumulator.add(record)
+                            budget.episode_ended()
+                            status.end(Ended.of(record))
+                        if on_episode is not None:
+                            on_episode(record)
         finally:
             with uninterrupted():
                 summary = accumulator.summary(seed=seed)
@@ -111,14 +120,34 @@ def evaluate_game(
     return summary
 
 
+def _within(
+    budget: TokenBudget, game: Game, policy: Policy, jobs: Iterable[Job], keep_going: bool, status: RunStatus
+) -> Generator[Trajectory, None, None]:
+    """`_trajectories` until the budget is used up. Episodes that could not end for want of tokens are left out.
+
+    Raises:
+        BudgetError: A request was refused.
+    """
+    try:
+        with closing(_trajectories(game, policy, jobs, keep_going, status, budget)) as trajectories:
+            for trajectory in trajectories:
+                # A refused summary does not stop an episode, but changes what its agents read.
+                if not (budget.refused and budget_of(game.summariser)):
+                    yield trajectory
+    except WideSeekError as error:
+        if not budget.refused:
+            raise
+        raise BudgetError(budget.told()) from error
+
+
 def _trajectories(
-    game: Game, policy: Policy, jobs: Iterable[Job], keep_going: bool, status: RunStatus
+    game: Game, policy: Policy, jobs: Iterable[Job], keep_going: bool, status: RunStatus, budget: TokenBudget
 ) -> Generator[Trajectory, None, None]:
     """Yield the trajectory of each job when its episode ends. Only an `EpisodeRunner` runs several episodes at once."""
     if not isinstance(policy, EpisodeRunner):
         with attached_engine(game.summariser, policy):
             for job in jobs:
-                yield _trajectory_of(game, policy, job, keep_going, status)
+                yield _trajectory_of(game, policy, job, keep_going, status, budget)
         return
     with ExitStack() as stack:
         stream = policy.run_jobs(game, jobs)
@@ -126,6 +155,8 @@ def _trajectories(
             stack.callback(stream.close)
         for result in stream:
             trial, task = result.job.trial, result.job.task
+            if result.error and budget.refused:
+                continue  # it was in flight when the tokens were used up, and runs again with a larger budget
             if result.trajectory is None or (result.error and not keep_going):
                 raise EpisodeError(_could_not(task, trial, policy, result.error or "no trajectory"))
             about = {"trial": trial, "policy": policy.name} | ({"failed": True} if result.error else {})
@@ -136,7 +167,9 @@ def _could_not(task: Task, trial: int, policy: Policy, detail: str) -> str:
     return f"task {task.id} (trial {trial}) failed with the policy {policy.name}: {detail}"
 
 
-def _trajectory_of(game: Game, policy: Policy, job: Job, keep_going: bool, status: RunStatus) -> Trajectory:
+def _trajectory_of(
+    game: Game, policy: Policy, job: Job, keep_going: bool, status: RunStatus, budget: TokenBudget
+) -> Trajectory:
     task, seed, trial = job.task, job.seed, job.trial
     under_way: list[EpisodeRun] = []
     before = metered(policy), metered(game.judge)
@@ -157,7 +190,11 @@ def _trajectory_of(game: Game, policy: Policy, job: Job, keep_going: bool, statu
         return trajectory(run_episode(game, policy, task, seed=seed, on_step=on_step))
     except Exception as error:
         detail = f"{type(error).__name__}: {error}"
-        if not keep_going:
+        if not keep_going and isinstance(
+            error, ConfigError
+        ):  # the message says what is wrong, and with which part
+            raise EpisodeError(f"task {task.id} (trial {trial}) failed: {error}") from error
+        if not keep_going or budget.refused:
             raise EpisodeError(_could_not(task, trial, policy, detail)) from error
         try:
             run = under_way[0] if under_way else EpisodeRun(game, task, seed)

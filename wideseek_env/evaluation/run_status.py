@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
+from wideseek_env.errors import BudgetError
 from wideseek_env.evaluation.progress import ProgressFile, State, progress_file
 from wideseek_env.evaluation.record import Pair
 from wideseek_env.evaluation.running_summary import Ended, Mean, RunningSummary
@@ -149,7 +150,7 @@ def announcing(status: RunStatus, run: Path | None) -> Iterator[None]:
     try:
         yield
         state = "finished"
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, BudgetError):
         state = "interrupted"
         raise
     finally:

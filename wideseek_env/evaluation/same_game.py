@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from wideseek_env.errors import ConfigError
-from wideseek_env.evaluation.folder import differences
 from wideseek_env.evaluation.sweep import Sweep
+from wideseek_env.provenance.comparing import differences
 
 Differences = list[tuple[str, Any, Any]]
 """The settings that differ, with both values."""

@@ -10,17 +10,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Literal
 
+from wideseek_env.audience import option
 from wideseek_env.errors import ConfigError, TrajectoryError
-from wideseek_env.evaluation.folder import (
-    FORMAT,
-    LOCK,
-    SETTINGS,
-    SUMMARY,
-    clear_temporary,
-    foreign,
-    summary_dict,
-    versions,
-)
+from wideseek_env.evaluation.folder import LOCK, SETTINGS, SUMMARY, clear_temporary, foreign, summary_dict
 from wideseek_env.evaluation.labels import DEFAULT_BY
 from wideseek_env.evaluation.lock import FileLock
 from wideseek_env.evaluation.metrics import SCORES
@@ -29,6 +21,9 @@ from wideseek_env.evaluation.responses import Response
 from wideseek_env.evaluation.summary import Summary, SummaryAccumulator
 from wideseek_env.evaluation.usage import metered, spent
 from wideseek_env.files import write_json, writing
+from wideseek_env.provenance.inputs import part_inputs
+from wideseek_env.provenance.kinds import check_kind
+from wideseek_env.provenance.record import record_of
 from wideseek_env.scoring import Judge, TableScore, judging_of, score_response
 from wideseek_env.scoring.judged import warn_by_rules
 from wideseek_env.task import Task
@@ -67,6 +62,8 @@ def score_answers(
     by: Sequence[str] = DEFAULT_BY,
     folder: Path | None = None,
     source: str = "",
+    about: Mapping[str, Any] | None = None,
+    command: str = "",
     overwrite: bool = False,
     on_score: Callable[[EpisodeRecord], None] | None = None,
 ) -> Scored:
@@ -85,6 +82,9 @@ def score_answers(
         by: Labels of tasks by which the summary groups the metrics.
         folder: Folder for ``run.json``, ``scores.jsonl`` and ``summary.json``, written when everything is scored.
         source: The name of the responses in ``run.json``.
+        about: Further settings for ``run.json``, such as the model and the split. A mapping ``inputs`` in them is added
+            to the digests of the judge's code.
+        command: The command line, for ``run.json``.
         overwrite: Replace scores in `folder`.
         on_score: Called after each response.
 
@@ -123,6 +123,11 @@ def score_answers(
         "missing": missing,
         "trials": trials,
         "seed": seed,
+        **(about or {}),
+    }
+    settings["inputs"] = {
+        **part_inputs("judge", settings.get("judge_spec"), judge),
+        **settings.get("inputs", {}),
     }
     accumulator = SummaryAccumulator()
     absent = 0
@@ -148,7 +153,8 @@ def score_answers(
                     on_score(record)
         summary = accumulator.summary(seed=seed)
         if writer is not None:
-            writer.finish(settings, summary_dict(summary, accumulator.by(by, seed=seed)))
+            groups = accumulator.by(by, seed=seed)
+            writer.finish(record_of(settings, command), summary_dict(summary, groups, strict=strict))
     return Scored(accumulator, summary, absent, unknown)
 
 
@@ -196,10 +202,12 @@ class _Writer:
     def __init__(self, folder: Path, overwrite: bool) -> None:
         if folder.exists() and not folder.is_dir():
             raise ConfigError(f"{folder} is a file; give a folder for the scores")
+        check_kind(folder, "score")
         if (folder / SCORES).is_file():
             if not overwrite:
                 raise ConfigError(
-                    f"{folder} already contains scores; give another folder, or --overwrite (overwrite=True)"
+                    f"{folder} already contains scores; give another folder, or "
+                    + option("overwrite=True", "--overwrite")
                 )
         elif any(foreign(folder)):
             raise ConfigError(f"{folder} is not empty and contains no scores; give another folder")
@@ -220,12 +228,11 @@ class _Writer:
         data = json.dumps(line, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
         self._open().write(data + b"\n")
 
-    def finish(self, settings: Mapping[str, Any], summary: Mapping[str, Any]) -> None:
+    def finish(self, record: Mapping[str, Any], summary: Mapping[str, Any]) -> None:
         self._open()
         # Scores come first: if the process is killed between these writes, the folder can still be overwritten.
         self._whole.close()
-        run = {"format": FORMAT, "settings": settings, "versions": versions()}
-        write_json(self._folder / SETTINGS, run)
+        write_json(self._folder / SETTINGS, record)
         write_json(self._folder / SUMMARY, summary)
 
     def _open(self) -> BinaryIO:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,6 +9,7 @@ from typing import Any, TypeAlias
 
 from wideseek_env.evaluation.progress import Progress, Seen, number
 from wideseek_env.evaluation.running_summary import Mean, RunningSummary
+from wideseek_env.json_text import json_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +44,7 @@ class Episodes:
     seconds: float | None = None
     """Seconds since this process began to run episodes."""
     seconds_left: float | None = None
+    episodes_per_second: float | None = None
     tokens_per_second: float | None = None
     calls_per_second: float | None = None
     unread: int = 0
@@ -95,7 +95,7 @@ Snapshot: TypeAlias = Episodes | Training | Bench
 
 def to_json(snapshot: Snapshot) -> str:
     """One line of JSON. It is ASCII, so that it cannot control a terminal. NaN becomes null."""
-    return json.dumps(_finite(dataclasses.asdict(snapshot)), allow_nan=False)
+    return json_text(snapshot)
 
 
 def episodes_of(
@@ -153,6 +153,7 @@ def episodes_of(
         reward=means[1] if means is not None else _mean(values.get("reward")),
         seconds=seconds,
         seconds_left=left,
+        episodes_per_second=_rate(episodes, seconds),
         tokens_per_second=_rate(session.get("tokens"), seconds),
         calls_per_second=_rate(session.get("calls"), seconds),
         unread=unread,
@@ -184,11 +185,3 @@ def _mean(value: Any) -> Mean | None:
 def _rate(amount: Any, seconds: float | None) -> float | None:
     found = number(amount)
     return found / seconds if found is not None and seconds else None
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, Mapping):
-        return {str(key): _finite(each) for key, each in value.items()}
-    return [_finite(each) for each in value] if isinstance(value, list | tuple) else value

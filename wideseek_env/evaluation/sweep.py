@@ -17,7 +17,7 @@ from typing import Any, Literal
 
 from wideseek_env.errors import ConfigError, TrajectoryError
 from wideseek_env.evaluation.coverage import METRICS as ROW_METRICS
-from wideseek_env.evaluation.folder import SETTINGS, RunFolder, read_settings, versions
+from wideseek_env.evaluation.folder import SETTINGS, RunFolder, check_run, read_settings
 from wideseek_env.evaluation.interrupts import uninterrupted
 from wideseek_env.evaluation.progress import announced
 from wideseek_env.evaluation.reading import read_run
@@ -27,6 +27,10 @@ from wideseek_env.evaluation.summary import Summary, SummaryAccumulator
 from wideseek_env.files import write_json, write_whole
 from wideseek_env.game import Game
 from wideseek_env.policy import Policy
+from wideseek_env.provenance.comparing import one_warning
+from wideseek_env.provenance.kinds import check_kind
+from wideseek_env.provenance.secrets import hidden, hidden_text
+from wideseek_env.provenance.versions import versions
 from wideseek_env.tasks.taskset import TaskSet
 
 Kind = Literal["width", "depth"]
@@ -64,7 +68,8 @@ class SweepPoint:
 class Sweep:
     """The results of a sweep so far: one point for each finished size, and the settings.
 
-    `command` is the command line that made the sweep, or "". `versions` are the versions of the software.
+    `command` is the command line that ran the last episodes of the sweep, or "". `versions` are the versions of the
+    software at that time. `played` counts the episodes that were run now, and not read from the folder.
     """
 
     points: tuple[SweepPoint, ...]
@@ -72,14 +77,16 @@ class Sweep:
     kind: Kind = "width"
     command: str = ""
     versions: Mapping[str, str] = field(default_factory=versions)
+    played: int = field(default=0, compare=False)
 
     def to_dict(self) -> dict[str, Any]:
         """The sweep as JSON values, without the episodes."""
         return {
             "kind": self.kind,
-            "settings": dict(self.settings),
+            "settings": hidden(dict(self.settings)),
+            "scoring": "lenient",
             "versions": dict(self.versions),
-            "command": self.command,
+            "command": hidden_text(self.command),
             "points": [{self.kind: point.size, **point.summary.to_dict()} for point in self.points],
         }
 
@@ -137,11 +144,13 @@ class Plan:
     on_size: Callable[[int | None], None] | None = None
     on_episode: Callable[[EpisodeRecord], None] | None = None
     on_point: Callable[[Sweep], None] | None = None
+    command: str = ""
+    verify: bool = False
 
     def run_point(
         self, game: Game, policy: Policy, name: str, size: int | None, settings: Mapping[str, Any]
-    ) -> SweepPoint:
-        """Run one point, recorded in the run folder `name`."""
+    ) -> tuple[SweepPoint, int]:
+        """Run one point, recorded in the run folder `name`. Returns also the number of episodes that were run."""
         if self.on_size is not None:
             self.on_size(size)
         accumulator = SummaryAccumulator()
@@ -149,13 +158,16 @@ class Plan:
             run = None
             if self.folder is not None:
                 run = stack.enter_context(
-                    RunFolder.open(self.folder / name, settings, overwrite=self.overwrite)
+                    RunFolder.open(
+                        self.folder / name, settings, overwrite=self.overwrite, command=self.command
+                    )
                 )
             summary = evaluate_game(
                 game, policy, self.tasks, seed=self.seed, trials=self.trials, folder=run, accumulator=accumulator,
                 keep_going=self.keep_going, on_episode=self.on_episode,
             )  # fmt: skip
-        return SweepPoint(size, summary, tuple(accumulator.records))
+            played = run.played if run is not None else len(accumulator)
+        return SweepPoint(size, summary, tuple(accumulator.records)), played
 
     def run_all(
         self,
@@ -166,9 +178,21 @@ class Plan:
     ) -> Sweep:
         """Run every size of `games` in order, and return `sweep` with the new points.
 
-        The sweep is written after each point.
+        The sweep is written after each point. The folder keeps the earlier command and versions until an episode is
+        run.
         """
+        abouts = {
+            size: {**settings, "team": game.team, "rules": game.rules.to_dict()}
+            for size, game in games.items()
+        }
+        now = sweep
         with ExitStack() as stack:
+            stack.enter_context(one_warning())
+            if self.folder is not None and not self.overwrite:
+                self.check(sweep.kind)
+                for size, about in abouts.items():
+                    check_run(self.folder / point_folder(sweep.kind, size), about)
+                sweep = _recorded(self.folder, sweep)
             for size, game in games.items():
                 made = policy()
                 # written before the first run, so that a reader of the folder knows which sizes will be run
@@ -177,20 +201,35 @@ class Plan:
                     stack.enter_context(
                         announced(self.folder, lambda: {"kind": "bench", "total": len(games)})
                     )
-                about = {**settings, "team": game.team, "rules": game.rules.to_dict()}
-                point = self.run_point(game, made, point_folder(sweep.kind, size), size, about)
-                sweep = replace(sweep, points=(*sweep.points, point))
+                name = point_folder(sweep.kind, size)
+                point, played = self.run_point(game, made, name, size, abouts[size])
+                if played:
+                    sweep = replace(sweep, command=now.command, versions=now.versions)
+                sweep = replace(sweep, points=(*sweep.points, point), played=sweep.played + played)
                 self._write(sweep)
                 if self.on_point is not None:
                     self.on_point(sweep)
         return sweep
 
+    def check(self, kind: Kind) -> None:
+        """Check that the folder can get a sweep of this kind. `ConfigError` if it has something else."""
+        if self.folder is not None:
+            check_kind(self.folder, kind)
+
     def _write(self, sweep: Sweep) -> None:
         if self.folder is not None:
-            if (self.folder / "suite.json").exists():
-                raise ConfigError(f"{self.folder} has the runs of a benchmark suite; give another folder")
+            self.check(sweep.kind)
             with uninterrupted():
                 sweep.write(self.folder)
+
+
+def _recorded(folder: Path, sweep: Sweep) -> Sweep:
+    """`sweep` with the command and versions in `folder`, if there is a sweep already."""
+    try:
+        data = json.loads((folder / f"{sweep.kind}.json").read_text(encoding="utf-8"))
+        return replace(sweep, command=str(data.get("command") or ""), versions=dict(data["versions"]))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return sweep
 
 
 def point_folder(kind: Kind, size: int | None) -> str:

@@ -15,6 +15,7 @@ from wideseek_env.evaluation.folder import run_settings
 from wideseek_env.evaluation.record import EpisodeRecord
 from wideseek_env.evaluation.sweep import Kind, MakePolicy, Plan, Sweep, check_sizes
 from wideseek_env.game import Game
+from wideseek_env.provenance.comparing import one_warning
 from wideseek_env.tasks.taskset import TaskSet
 
 PILOT = "budget"
@@ -37,6 +38,7 @@ def width_sweep(
     trials: int = 1,
     folder: Path | None = None,
     overwrite: bool = False,
+    verify: bool = False,
     keep_going: bool = False,
     on_size: Callable[[int | None], None] | None = None,
     on_episode: Callable[[EpisodeRecord], None] | None = None,
@@ -62,13 +64,16 @@ def width_sweep(
         trials: Episodes per task at each width.
         folder: Folder for ``width.csv``, ``width.json`` and a run folder for each width (``width-4``).
         overwrite: Replace runs in the folder that have other settings.
+        verify: Hash the files of models and corpora again, also if their size and time have not changed.
         keep_going: If an episode raises an exception, count it as failed, with score 0, and continue.
         on_size: Called before each width is run.
         on_episode: Called after each episode.
         on_point: Called after each width with the sweep so far.
 
     Raises:
-        ConfigError: A token budget is given, but the policy has no token limit or does not report its tokens.
+        ConfigError: A token budget is given, but the policy has no token limit or does not report its tokens. Or
+            `folder` has something else than such a sweep.
+        ChangedRunError: `folder` has a run with other settings or inputs. Then nothing is written.
         EpisodeError: An episode raised an exception, and `keep_going` is False. Finished widths are written first.
         KeyboardInterrupt: Ctrl-C stopped the sweep. Finished widths are written first.
     """
@@ -77,7 +82,7 @@ def width_sweep(
     games |= {size: replace(game, team=True, rules=game.rules.replace(width=size)) for size in sizes}
     plan = Plan(
         tasks if tasks is not None else game.tasks, seed, trials, folder, overwrite, keep_going, on_size,
-        on_episode, on_point,
+        on_episode, on_point, command, verify,
     )  # fmt: skip
     return play_sweep(
         "width", plan, games, policy, game=game, policy_name=policy_name, policy_options=policy_options,
@@ -103,32 +108,35 @@ def play_sweep(
     The other arguments are those of `width_sweep`.
     """
     options = dict(policy_options or {})
+    plan.check(kind)
+    base = run_settings(
+        game, policy_name, policy_options=options, seed=plan.seed, trials=plan.trials, limit=len(plan.tasks),
+        made_by=policy, verify=plan.verify,
+    )  # fmt: skip
 
     def about(**further: int) -> dict[str, Any]:
-        return run_settings(
-            game, policy_name, policy_options=options | further, seed=plan.seed, trials=plan.trials,
-            limit=len(plan.tasks),
-        )  # fmt: skip
+        return {**base, "policy_options": base["policy_options"] | further}
 
-    budget, source = None, ""
-    if equal is not None:
-        check_kind(equal)
-        plan = replace(plan, on_episode=_checked(equal, plan.on_episode))
-        if amount is None:
-            first = next(size for size in games if size is not None)
-            pilot = games[first]
-            rules = {"team": pilot.team, "rules": pilot.rules.to_dict()}
-            point = plan.run_point(pilot, policy(), PILOT, first, {**about(), **rules})
-            budget, source = Budget.mean_of(equal, point.records), f"the mean of {kind} {first}"
-        else:
-            budget, source = Budget(equal, amount), "given"
-        games = {size: budget.game(each) for size, each in games.items()}
-    sizes = [size for size in games if size is not None]
-    told: dict[str, Any] = {**about(), f"{kind}s": sizes, "single": None in games}
-    if budget is not None:
-        told["equal"] = {"kind": budget.kind, "amount": budget.amount, "from": source}
-    settings = about(**(budget.policy_options() if budget is not None else {}))
-    return plan.run_all(Sweep((), told, kind, command), games, limited_policy(policy, budget), settings)
+    with one_warning():
+        budget, source = None, ""
+        if equal is not None:
+            check_kind(equal)
+            plan = replace(plan, on_episode=_checked(equal, plan.on_episode))
+            if amount is None:
+                first = next(size for size in games if size is not None)
+                pilot = games[first]
+                rules = {"team": pilot.team, "rules": pilot.rules.to_dict()}
+                point, _ = plan.run_point(pilot, policy(), PILOT, first, {**base, **rules})
+                budget, source = Budget.mean_of(equal, point.records), f"the mean of {kind} {first}"
+            else:
+                budget, source = Budget(equal, amount), "given"
+            games = {size: budget.game(each) for size, each in games.items()}
+        sizes = [size for size in games if size is not None]
+        told: dict[str, Any] = {**base, f"{kind}s": sizes, "single": None in games}
+        if budget is not None:
+            told["equal"] = {"kind": budget.kind, "amount": budget.amount, "from": source}
+        settings = about(**(budget.policy_options() if budget is not None else {}))
+        return plan.run_all(Sweep((), told, kind, command), games, limited_policy(policy, budget), settings)
 
 
 def _checked(

@@ -14,6 +14,7 @@ import requests
 
 from wideseek_env.addresses import without_keys
 from wideseek_env.errors import ConfigError, ServiceError
+from wideseek_env.llm.budget import Endpoint, TokenBudget
 from wideseek_env.llm.exchange import Exchange, GivenUpError, RefusedRequestError, TransientError, encode_body
 from wideseek_env.llm.key import ApiKey
 from wideseek_env.llm.retry import RetryPolicy
@@ -100,6 +101,7 @@ class ChatClient:
         self.prices = prices or Prices()
         self._sleep, self._clock = sleep, clock
         self._meter = Meter()
+        self.token_budget: TokenBudget | None = None
         self._random = Random()  # for jitter only, which must differ between processes
         self._lock = threading.Lock()
         self._runtime: _Runtime | None = None
@@ -109,12 +111,24 @@ class ChatClient:
 
     def __getstate__(self) -> dict[str, Any]:
         return {
-            name: value for name, value in vars(self).items() if name not in ("_meter", "_lock", "_runtime")
+            name: value
+            for name, value in vars(self).items()
+            if name not in ("_meter", "_lock", "_runtime", "token_budget")
         }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)
         self._meter, self._lock, self._runtime = Meter(), threading.Lock(), None
+        self.token_budget = None
+
+    @property
+    def endpoints(self) -> tuple[Endpoint, ...]:
+        """The service that this client uses."""
+        return (Endpoint.of(self.base_url, self.model),)
+
+    def limit_tokens(self, budget: TokenBudget) -> None:
+        """Count tokens in `budget`. When it is used up, `chat` raises `BudgetError`. A copy has no budget."""
+        self.token_budget = budget
 
     @property
     def usage(self) -> Usage:
@@ -199,6 +213,8 @@ class ChatClient:
         while not stop.is_set():
             try:
                 with self._open().slots:
+                    if self.token_budget is not None:
+                        self.token_budget.check()
                     self._meter.add(exchange.sending)
                     response, content = self._post(exchange, data)
                     reply = exchange.read(
@@ -215,7 +231,7 @@ class ChatClient:
             except RefusedRequestError as error:
                 raise ServiceError(str(error), error.status) from None
             else:
-                self._count(reply)
+                self._count(reply, len(data))
                 return reply
         raise ServiceError(
             f"a request to {without_keys(self.base_url)} was cancelled because another one failed"
@@ -261,9 +277,11 @@ class ChatClient:
         except requests.RequestException as error:
             raise ServiceError(exchange.unsendable(error)) from None
 
-    def _count(self, reply: ChatReply) -> None:
-        """Add the tokens of a reply to the usage."""
+    def _count(self, reply: ChatReply, asked: int) -> None:
+        """Add the tokens of a reply to the usage. `asked` is the number of bytes of the request."""
         prompt, completion = reply.prompt_tokens, reply.completion_tokens
+        if self.token_budget is not None:
+            self.token_budget.add(prompt, completion, asked=asked, wrote=len(str(reply.message)))
         cost = (prompt * self.prices.prompt + completion * self.prices.completion) / 1e6
         self._meter.add(
             Usage(

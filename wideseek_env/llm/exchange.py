@@ -15,6 +15,7 @@ from random import Random
 from typing import Any, TypeVar
 
 from wideseek_env.addresses import without_keys
+from wideseek_env.clean import outside_json
 from wideseek_env.llm.key import ApiKey
 from wideseek_env.llm.retry import RETRIED_STATUSES, RetryPolicy, retry_after
 from wideseek_env.llm.usage import Usage
@@ -113,7 +114,7 @@ class Exchange:
                 self._key.refusal(self._base_url, status, said), status, said, spent=spent
             )
         try:
-            return read(self._key.hide(json.loads(content)))
+            return read(self._key.hide(outside_json(content)))
         except UNREADABLE as error:
             raise TransientError(
                 f"the reply is not a {kind} ({type(error).__name__}): {self._quoted(content)}", status

@@ -10,6 +10,8 @@ from urllib.parse import urlsplit
 from wideseek_env.addresses import key_place, without_keys
 from wideseek_env.errors import ConfigError
 
+_MOST_TOKENS = 10**12
+
 Message = Mapping[str, Any]
 """One message of a conversation: ``{"role": …, "content": …}``."""
 
@@ -81,12 +83,15 @@ def reply_of(data: Any) -> ChatReply:
         text=content or "",
         finish_reason=str(choice.get("finish_reason") or ""),
         message=message,
-        prompt_tokens=int(usage.get("prompt_tokens") or 0),
-        completion_tokens=int(usage.get("completion_tokens") or 0),
-        cached_tokens=_cached(usage.get("prompt_tokens_details")),
+        prompt_tokens=_tokens(usage, "prompt_tokens"),
+        completion_tokens=_tokens(usage, "completion_tokens"),
+        cached_tokens=_tokens(usage.get("prompt_tokens_details"), "cached_tokens"),
     )
 
 
-def _cached(details: Any) -> int:
-    number = details.get("cached_tokens") if isinstance(details, Mapping) else None
-    return number if isinstance(number, int) and not isinstance(number, bool) and number > 0 else 0
+def _tokens(usage: Any, name: str) -> int:
+    """A number of tokens, or 0 if the server does not say it. No server has counted `_MOST_TOKENS`."""
+    number = usage.get(name) if isinstance(usage, Mapping) else None
+    if isinstance(number, bool) or not isinstance(number, int | float):
+        return 0
+    return int(number) if 0 < number < _MOST_TOKENS else 0

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal, NamedTuple, get_args
 
 from wideseek_env.errors import TrajectoryError
+from wideseek_env.reprs import InNotebook, plain, short
 
 Verdict = Literal["right", "wrong", "missing"]
 
@@ -30,7 +32,7 @@ class RowVerdict(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class TableScore:
+class TableScore(InNotebook):
     """The score of one answer. Every number is in [0, 1]. Only recall and F1 of the strict mode can exceed 1.
 
     `score` is the success: 1.0 when the table is entirely right and has no further rows, otherwise 0.0. The other
@@ -96,15 +98,20 @@ class TableScore:
             extra = tuple(tuple(map(str, row)) for row in values.pop("extra_rows"))
             missing = tuple(map(str, values.pop("missing_columns", ())))
             result = cls(columns=columns, cells=rows, extra_rows=extra, missing_columns=missing, **values)
-            if not all(isinstance(value, int | float) for value in dict(result.extra).values()):
-                raise TypeError(f"extra is {result.extra!r}")
+            if not all(map(_is_number, dict(result.extra).values())):
+                raise TypeError(f"extra is {short(result.extra)}")
             for item in fields(cls):
                 value = getattr(result, item.name)
-                expected = {"float": (int, float), "str": str, "bool": bool, "int": int}.get(str(item.type))
-                if expected is not None and not isinstance(value, expected):  # type: ignore[arg-type]
-                    raise TypeError(f"{item.name} is {value!r}")
-        except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
-            raise TrajectoryError(f"this is not a recorded table score: {error}") from error
+                wrong = {
+                    "float": not _is_number(value),
+                    "str": not isinstance(value, str),
+                    "bool": not isinstance(value, bool),
+                    "int": not _is_row(value),
+                }
+                if wrong.get(str(item.type)):
+                    raise TypeError(f"{item.name} is {short(value)}")
+        except (KeyError, TypeError, ValueError, IndexError, AttributeError, RecursionError) as error:
+            raise TrajectoryError(f"this is not a recorded table score: {plain(str(error))}") from error
         return result
 
 
@@ -112,6 +119,17 @@ def _row(data: Mapping[str, Any], columns: tuple[str, ...]) -> RowVerdict:
     cells = []
     for column, (verdict, predicted, gold) in zip(columns, data["cells"], strict=True):
         if verdict not in get_args(Verdict):
-            raise ValueError(f"unknown verdict {verdict!r}")
+            raise ValueError(f"unknown verdict {short(verdict)}")
         cells.append(CellVerdict(column, verdict, str(predicted), str(gold)))
-    return RowVerdict(data["gold_row"], data["predicted_row"], tuple(cells))
+    gold, predicted = data["gold_row"], data["predicted_row"]
+    if not _is_row(gold) or not (predicted is None or _is_row(predicted)):
+        raise TypeError(f"gold_row is {short(gold)} and predicted_row is {short(predicted)}")
+    return RowVerdict(gold, predicted, tuple(cells))
+
+
+def _is_row(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**63
+
+
+def _is_number(value: Any) -> bool:
+    return _is_row(value) or (isinstance(value, float) and math.isfinite(value))

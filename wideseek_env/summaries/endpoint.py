@@ -11,6 +11,7 @@ from typing import Any
 
 from wideseek_env.addresses import without_keys
 from wideseek_env.errors import ConfigError, WideSeekError
+from wideseek_env.llm.budget import Endpoint, TokenBudget
 from wideseek_env.llm.client import ChatClient
 from wideseek_env.llm.retry import RetryPolicy
 from wideseek_env.llm.usage import Prices, Usage
@@ -108,6 +109,20 @@ class OpenAISummariser:
         asked = [conversation(self.texts, request) for request in requests]
         keys = [request_key("openai", self._client.model, self.fields, messages) for messages in asked]
         return self._cache.answer(keys, lambda numbers: self._send([asked[number] for number in numbers]))
+
+    @property
+    def endpoints(self) -> tuple[Endpoint, ...]:
+        """The service that this object uses."""
+        return self._client.endpoints
+
+    @property
+    def token_budget(self) -> TokenBudget | None:
+        """The budget that `limit_tokens` set."""
+        return self._client.token_budget
+
+    def limit_tokens(self, budget: TokenBudget) -> None:
+        """Count tokens in `budget`. When it is used up, requests fail with `BudgetError`."""
+        self._client.limit_tokens(budget)
 
     def close(self) -> None:
         """Close the connections. The summariser can still be used after that."""

@@ -22,15 +22,18 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
-import logging
+import math
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, BinaryIO, Literal, cast
+from typing import Any, BinaryIO, cast
 
-from wideseek_env.errors import ConfigError, TaskError
+from wideseek_env.errors import TaskError
 from wideseek_env.files import read_lines, writing
+from wideseek_env.reprs import short
+from wideseek_env.suggestions import hint
 from wideseek_env.task import ColumnSpec, Language, Table, Task
+from wideseek_env.tasks.rows import OnError, bad_row, check_on_error
 from wideseek_env.tasks.taskset import TaskSet
 
 FORMAT = 1
@@ -39,8 +42,6 @@ FORMAT = 1
 _FIELDS = frozenset(
     "format id question columns key_columns gold specs aliases answers language source meta".split()  # as listed above
 )
-
-_log = logging.getLogger(__name__)
 
 
 def save_tasks(tasks: Iterable[Task], path: str | os.PathLike[str]) -> int:
@@ -59,18 +60,18 @@ def save_tasks(tasks: Iterable[Task], path: str | os.PathLike[str]) -> int:
         raise TaskError(f"cannot write tasks to {target}: {error.strerror or error}") from error
 
 
-def load_tasks(path: str | os.PathLike[str], *, on_error: Literal["raise", "skip"] = "raise") -> TaskSet:
+def load_tasks(path: str | os.PathLike[str], *, on_error: OnError = "raise") -> TaskSet:
     """The tasks of the file at `path`, in its order. Blank lines are skipped.
 
     A line is bad if it is not UTF-8 or not JSON, if a field is missing, unknown or of the wrong type, or if its id
-    occurred before. With ``on_error="skip"`` a bad line is logged as a warning and left out.
+    occurred before. With ``on_error="skip"`` a bad line is logged as a warning and left out. A function as
+    `on_error` is called with the place and the fault of each bad line, which is left out.
 
     Raises:
         TaskError: A line is bad (the message names file, line and field), or the file cannot be read to its end.
         ConfigError: `on_error` has another value.
     """
-    if on_error not in ("raise", "skip"):
-        raise ConfigError(f"on_error must be 'raise' or 'skip', not {on_error!r}")
+    check_on_error(on_error)
     source = Path(path)
     tasks: dict[str, Task] = {}
     lines: dict[str, int] = {}
@@ -80,10 +81,7 @@ def load_tasks(path: str | os.PathLike[str], *, on_error: Literal["raise", "skip
             if task.id in lines:
                 raise TaskError(f"field 'id': {task.id!r} was already used in line {lines[task.id]}")
         except TaskError as error:
-            located = f"{source}:{number}: {error}"
-            if on_error == "raise":
-                raise TaskError(located) from error
-            _log.warning("skipped %s", located)
+            bad_row(f"{source}:{number}: {error}", error, on_error)
             continue
         tasks[task.id] = task
         lines[task.id] = number
@@ -127,17 +125,15 @@ def task_from_dict(data: Any) -> Task:
     """The task in the object of one line. Raises `TaskError` that names the field with a wrong form."""
     record = _object(data, "the line")
     if record.get("format") != FORMAT or isinstance(record.get("format"), bool):
-        hint = (
-            ""
-            if "format" in record
-            else "; name the file of a benchmark with its kind, such as wideseek-r1:FILE"
-        )
-        raise TaskError(
-            f"field 'format': this version reads format {FORMAT}, not {record.get('format')!r}{hint}"
-        )
+        told = f"field 'format': this version reads format {FORMAT}, not {short(record.get('format'))}"
+        if "format" not in record:
+            told += "; name the file of a benchmark with its kind, such as wideseek-r1:FILE"
+        raise TaskError(told)
     unknown = sorted(set(record) - _FIELDS)
     if unknown:
-        raise TaskError(f"field {unknown[0]!r} is not known; put your own data into 'meta'")
+        raise TaskError(
+            f"field {unknown[0]!r} is not known{hint(unknown[0], _FIELDS)}; put your own data into 'meta'"
+        )
     specs = _object(record.get("specs") or {}, "field 'specs'")
     return Task(
         id=_text(record, "id", required=True),
@@ -178,7 +174,7 @@ def _line(task: Task) -> bytes:
 
 def _task_of_line(line: bytes) -> Task:
     try:
-        data = json.loads(line.decode(), parse_constant=_refuse_constant)
+        data = json.loads(line.decode(), parse_constant=_refuse_constant, parse_float=_float)
     except UnicodeDecodeError as error:
         raise TaskError(f"the line is not UTF-8 (byte {error.start + 1})") from error
     except json.JSONDecodeError as error:
@@ -190,6 +186,13 @@ def _task_of_line(line: bytes) -> Task:
 
 def _refuse_constant(name: str) -> Any:
     raise ValueError(f"{name} is not a JSON value")
+
+
+def _float(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text[:20]} is too large for a number")
+    return number
 
 
 def _object(value: Any, where: str) -> Mapping[str, Any]:
@@ -247,7 +250,9 @@ def _spec(value: Any, field: str) -> ColumnSpec:
         name: _texts(spec[name], f"{field}.{name}") for name in ("metrics", "preprocess") if name in spec
     }
     try:
-        return ColumnSpec(**given, criterion=criterion)
+        made = ColumnSpec(**given, criterion=criterion)
+        made.check_criterion()
+        return made
     except TaskError as error:
         raise TaskError(f"field {field!r}: {error}") from error
 

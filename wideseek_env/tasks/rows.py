@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import re
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -13,15 +14,19 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 
 from wideseek_env.errors import ConfigError, TaskError
 from wideseek_env.files import open_bytes, read_lines, write_whole
+from wideseek_env.reprs import plain
 from wideseek_env.task import Table, Task
 
-OnError: TypeAlias = Literal["raise", "skip"]
-"""What to do with a bad row: raise a `TaskError` that says where it is, or log a warning and continue."""
+OnError: TypeAlias = Literal["raise", "skip"] | Callable[[str], None]
+"""What to do with a bad row: raise a `TaskError` that says where it is, log a warning and continue, or call a function
+with the place and the fault and continue."""
 
 _LANGUAGES = {"english": "en", "chinese": "zh", "cn": "zh"}
 _ENCRYPTED = re.compile(r"[A-Za-z0-9+/]{40,}={0,2}")
 _NO_ID = re.compile("[\0\ud800-\udfff]")
 _DECODER = json.JSONDecoder()
+_LONGEST = 600
+"""The most characters of a message about a row. It may quote the row."""
 
 _log = logging.getLogger(__name__)
 
@@ -60,8 +65,7 @@ def collect(
 ) -> list[Task]:
     """The tasks that `make` makes from the rows, in order. `make` gets a row's object and the row. A second task
     with the same id is an error."""
-    if on_error not in ("raise", "skip"):
-        raise ConfigError(f"on_error must be 'raise' or 'skip', not {on_error!r}")
+    check_on_error(on_error)
     tasks: list[Task] = []
     places: dict[str, str] = {}
     for row in rows:
@@ -72,13 +76,28 @@ def collect(
                     f"the id {task.id!r} was already used at {places[task.id]}; give each row a separate id"
                 )
         except TaskError as error:
-            if on_error == "raise":
-                raise TaskError(f"{row.where}: {error}") from error
-            _log.warning("skipped %s: %s", row.where, error)
+            bad_row(f"{row.where}: {error}", error, on_error)
             continue
         places[task.id] = row.where
         tasks.append(task)
     return tasks
+
+
+def check_on_error(on_error: OnError) -> None:
+    """Raise `ConfigError` if `on_error` is not one of the values of `OnError`."""
+    if not callable(on_error) and on_error not in ("raise", "skip"):
+        raise ConfigError(f"on_error must be 'raise', 'skip' or a function, not {on_error!r}")
+
+
+def bad_row(fault: str, error: TaskError, on_error: OnError) -> None:
+    """Do with a bad row what `on_error` says. `fault` says where the row is and what is wrong with it."""
+    fault = plain(fault, _LONGEST)
+    if callable(on_error):
+        on_error(fault)
+    elif on_error == "raise":
+        raise TaskError(fault) from error
+    else:
+        _log.warning("skipped %s", fault)
 
 
 def stem_of(path: Path) -> str:
@@ -171,7 +190,7 @@ def evaluation_of(evaluation: Any) -> Mapping[str, Any]:
     """
     if isinstance(evaluation, str):
         try:
-            evaluation = json.loads(evaluation)
+            evaluation = json.loads(evaluation, parse_constant=lambda _: None, parse_float=finite)
         except (ValueError, RecursionError) as error:
             raise TaskError(f"field 'evaluation' is not JSON: {error}") from error
     if not isinstance(evaluation, Mapping):
@@ -204,6 +223,12 @@ def kind_of(value: Any) -> str:
     return names.get(type(value), type(value).__name__)
 
 
+def finite(text: str) -> float | None:
+    """The number that `text` writes. None if it is too large for a `float`."""
+    number = float(text)
+    return number if math.isfinite(number) else None
+
+
 def write_text(path: Path, text: str) -> None:
     """Write `text` to `path` as UTF-8, whole or not at all. Raises `TaskError` when that fails."""
     try:
@@ -234,7 +259,7 @@ def _items(path: Path) -> Iterator[tuple[int, str]]:
             raise TaskError(
                 f"{path}:{error.lineno}: the file is not JSON: {error.msg} (column {error.colno})"
             ) from error
-        except RecursionError as error:
+        except (ValueError, RecursionError) as error:
             raise TaskError(f"{path}:{line}: the row is not usable JSON: {error}") from error
         yield line, text[at:end]
         at = _next(text, end)
@@ -256,7 +281,8 @@ def _next(text: str, at: int) -> int:
 
 def _object(line: bytes) -> Mapping[str, Any]:
     try:
-        row = json.loads(line.decode("utf-8", "strict"))
+        # Programs for tables write NaN for a cell without a value.
+        row = json.loads(line.decode("utf-8", "strict"), parse_constant=lambda _: None, parse_float=finite)
     except UnicodeDecodeError as error:
         raise TaskError(f"the line is not UTF-8 (byte {error.start + 1})") from error
     except json.JSONDecodeError as error:

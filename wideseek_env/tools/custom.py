@@ -12,13 +12,14 @@ import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, cast, get_args, get_origin, get_type_hints
+from typing import Any, get_args, get_origin, get_type_hints
 
 from wideseek_env.errors import ConfigError
 from wideseek_env.messages import ROLES, Role
 from wideseek_env.plugins import find_part, make_part
 from wideseek_env.reprs import short
 from wideseek_env.rules import Rules
+from wideseek_env.suggestions import hint
 from wideseek_env.task import Language
 from wideseek_env.tools.executor import CustomTool
 from wideseek_env.tools.lists import read_items
@@ -73,7 +74,8 @@ def tool(
         example: The arguments of an example call, for short prompts and for `check_tool`.
 
     Raises:
-        ConfigError: The function has no docstring, or a type hint or description of an argument is missing.
+        ConfigError: The function has no docstring, a type hint or description of an argument is missing, or the type hints
+            say that it returns something other than text.
     """
     if not inspect.isroutine(function):
         raise ConfigError(
@@ -87,6 +89,7 @@ def tool(
     if example is not None and not isinstance(example, Mapping):
         raise ConfigError(f"the example of a tool is a mapping of arguments, not {short(example)}")
     arguments = _arguments(function, called)
+    _check_result(function, called)
     description, _ = _docstring(function, called)
     schema = function_schema(
         called,
@@ -201,9 +204,7 @@ def tool_named(given: str | Tool) -> Tool:
     """
     if isinstance(given, Tool):
         return given
-    role, equals, rest = given.partition("=")
-    chosen = equals and role in ROLES
-    name = rest if chosen else given
+    role, name = split_role(given)
     found, options = find_part("tool", name)
     if not inspect.isclass(found) and inspect.isroutine(found) and _returns_text(found):
         if options:
@@ -213,7 +214,7 @@ def tool_named(given: str | Tool) -> Tool:
         if inspect.isroutine(found) and _required(found):
             raise ConfigError(
                 f"the tool {name!r} is a function that takes arguments but does not say that it returns text: "
-                "write '-> str' after its arguments"
+                "let it return text, and write '-> str' after its arguments"
             )
         made = make_part(
             "tool",
@@ -221,7 +222,23 @@ def tool_named(given: str | Tool) -> Tool:
             lambda part: isinstance(part, Tool),
             "the type that wideseek_env.tool(function) returns",
         )
-    return replace(made, roles=(cast(Role, role),)) if chosen else made
+    return replace(made, roles=(role,)) if role is not None else made
+
+
+def split_role(given: str) -> tuple[Role | None, str]:
+    """The role and the name in ``role=module:name``. The role is None if the text does not begin with a role.
+
+    Raises:
+        ConfigError: The text begins with another word and ``=``, which is no role.
+    """
+    head, equals, rest = given.partition("=")
+    if equals and head in ROLES:
+        return head, rest
+    if equals and ":" not in head:
+        raise ConfigError(
+            f"the tool {given!r} is for no role {head!r}{hint(head, ROLES)}; there are: {', '.join(ROLES)}"
+        )
+    return None, given
 
 
 def _required(function: Callable[..., Any]) -> bool:
@@ -241,6 +258,18 @@ def _returns_text(function: Callable[..., Any]) -> bool:
         return get_type_hints(function).get("return") is str
     except (NameError, TypeError):
         return False
+
+
+def _check_result(function: Callable[..., Any], called: str) -> None:
+    """Raise `ConfigError` if the type hints say that a function returns something other than text."""
+    hints = get_type_hints(function)  # `_arguments` has read them already
+    given = hints.get("return", str)
+    if given not in (str, Any):
+        shown = getattr(given, "__name__", None) if inspect.isclass(given) else None
+        raise ConfigError(
+            f"the tool {called} returns {shown or given}, but agents read text: turn the result into text, and write "
+            "'-> str' after the arguments"
+        )
 
 
 def _refuse() -> Any:

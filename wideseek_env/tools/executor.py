@@ -11,6 +11,7 @@ it fails, an agent gets the parts of the page whose words fit the question.
 from __future__ import annotations
 
 import threading
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
@@ -19,7 +20,7 @@ from typing import Any, Protocol, TypeAlias, runtime_checkable
 from wideseek_env.byte_cache import ByteCache, size_of_texts
 from wideseek_env.copying import Independent, LivePart, independent_copy
 from wideseek_env.corpus.base import Corpus, FailedSearch, SearchHit, search_passages
-from wideseek_env.errors import ConfigError, TimeLimitError, WideSeekError
+from wideseek_env.errors import ConfigError, TimeLimitError, ToolWarning, WideSeekError
 from wideseek_env.messages import ToolCall, ToolResult
 from wideseek_env.pages import Document, to_document
 from wideseek_env.plugins import make_part
@@ -253,7 +254,7 @@ class CorpusTools(Independent):
         tool = self._custom.get(call.name)
         if tool is None:
             return ToolResult(self._texts.no_tool.format(name=call.name), ok=False)
-        return ToolResult(tool(call.arguments))
+        return ToolResult(_text_of(call.name, tool(call.arguments)))
 
     def _search(self, queries: list[str], k: int) -> list[ToolResult]:
         return [
@@ -306,6 +307,20 @@ class CorpusTools(Independent):
         document = to_document(page.html, page.url, chunk_chars=self._chunk_chars)
         self._documents.put(url, document)
         return document
+
+
+def _text_of(name: str, result: object) -> str:
+    """The result of a custom tool. If it is not text, the user gets a warning and the agent an error."""
+    if isinstance(result, str):
+        return result
+    advice = "a sentence if there is no result" if result is None else "str(result), or json.dumps for a list"
+    warnings.warn(
+        f"the tool {name!r} returned {short(result)}, so the agent got an error: a tool must return text, such as "
+        f"{advice}",
+        ToolWarning,
+        stacklevel=2,
+    )
+    raise TypeError(f"{name} must return text, not {type(result).__name__}")
 
 
 def _document_size(document: Document) -> int:

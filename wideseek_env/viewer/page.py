@@ -110,7 +110,7 @@ def write_page(runs: Sequence[RunReader], out: Path) -> None:
         ConfigError: `out` exists and was not made by `wideseek view`.
     """
     if out.exists() and not _ours(out):
-        raise ConfigError(f"{out} exists and was not made by `wideseek view`; give another --out")
+        raise ConfigError(f"{out} exists and was not made by `wideseek view`; give another file")
     out.parent.mkdir(parents=True, exist_ok=True)
     with writing(out) as file:
         file.writelines(piece.encode() for piece in page(runs))

@@ -19,7 +19,7 @@ from wideseek_env.evaluation.folder import SETTINGS, read_settings
 from wideseek_env.evaluation.metrics import SCORES, TRAJECTORIES
 from wideseek_env.evaluation.record import EpisodeRecord
 from wideseek_env.files import open_bytes
-from wideseek_env.trajectory import Trajectory
+from wideseek_env.trajectory import UNUSABLE, Trajectory, described
 from wideseek_env.viewer.detail import episode_detail
 from wideseek_env.viewer.scored import is_scored, scored_detail
 
@@ -152,9 +152,8 @@ class RunReader:
                 detail = episode_detail(trajectory)
                 about = _line(trajectory.task.question, record, detail)
             shown = Shown(about, pack(detail))
-        except (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError) as error:
-            said = str(error) if isinstance(error, ValueError) else f"{type(error).__name__} {error}"
-            raise TrajectoryError(f"{self._file}:{self._lines + 1}: not a trajectory: {said}") from error
+        except UNUSABLE as error:
+            raise TrajectoryError(f"{self._file}:{self._lines + 1}: {described(error)}") from error
         key = (record.task_id, record.trial, 0 if self._folder else self._lines)
         self._episodes[key] = shown
 

@@ -186,7 +186,7 @@ class LLMEpisodePolicy:
     def _request(self, voice: AgentState, turn: Turn, sampling: Sampling, ids: list[int]) -> Request:
         name = f"episode-{self._name}/{turn.conversation}/{voice.turn}"
         if voice.thread is not None:
-            return Request(name, sampling, ids=ids)
+            return Request(name, sampling, ids=ids, adapter=voice.model.adapter)
         return Request(name, sampling, messages=chat_messages(turn), tools=template_tools(turn))
 
     def _accept_message(

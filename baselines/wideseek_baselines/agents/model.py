@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -57,6 +59,8 @@ class AgentModel:
         if context is not None and context < 2:
             raise ConfigError(f"context must be at least 2 tokens, not {context}")
         self.engine = engine
+        self.adapter = ""
+        """The LoRA adapter of the engine that generates the turns. With "", the model has no adapter."""
         self.turn_tokens = turn_tokens
         self.seeded = seeded
         self._sampling = Sampling(turn_tokens, temperature, top_p, top_k)
@@ -72,6 +76,27 @@ class AgentModel:
                 f"the engine {engine.info.name} takes messages and its server applies the chat template, so "
                 "tokenizer, thinking and history have no effect: leave them out"
             )
+
+    def at(self, temperature: float) -> AgentModel:
+        """The same model on the same engine, with another sampling temperature."""
+        other = copy.copy(self)
+        other._sampling = dataclasses.replace(self._sampling, temperature=temperature)
+        return other
+
+    def with_adapter(self, adapter: str) -> AgentModel:
+        """The same model on the same engine, with a LoRA adapter of the engine.
+
+        Raises:
+            ConfigError: The engine has no such adapter.
+        """
+        if adapter and adapter not in self.engine.info.adapters:
+            raise ConfigError(
+                f"the engine {self.engine.info.name} has no adapter {adapter!r}; it has: "
+                f"{', '.join(self.engine.info.adapters) or 'none'}"
+            )
+        other = copy.copy(self)
+        other.adapter = adapter
+        return other
 
     @property
     def context(self) -> int | None:

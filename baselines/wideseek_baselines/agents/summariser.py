@@ -244,7 +244,8 @@ class EngineSummariser:
             answer = str((generation.message or {}).get("content") or "")
         else:
             thread, ids, room = self._fitted(self._template, request)
-            asked = Request(name, replace(self._sampling, max_tokens=room), ids=ids)
+            sampling = replace(self._sampling, max_tokens=room)
+            asked = Request(name, sampling, ids=ids, adapter=self._model.adapter)
             generation = await generate(GenerationRequest(self.engine, asked))
             if generation.ids is None:
                 raise EngineError(f"the engine {self.engine.info.name} returned no ids")

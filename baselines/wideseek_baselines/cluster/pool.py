@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Generator, Iterable, Mapping
+from collections.abc import Collection, Generator, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
@@ -27,6 +27,7 @@ from wideseek_baselines.engines.weights import model_folder
 from wideseek_baselines.rollout.config import RolloutConfig
 from wideseek_baselines.rollout.jobs import Finished, Grouping, RolloutJob, group_of, sized
 from wideseek_env.errors import ConfigError, MissingDependencyError, WideSeekError, baselines_hint
+from wideseek_env.messages import Role
 from wideseek_env.policy import Job
 from wideseek_env.reprs import short
 
@@ -106,7 +107,8 @@ class RayRollouts:
         self._ahead = ahead
         self._losses = losses
         self._restarts = restarts
-        self._weights: tuple[Any, int] | None = None
+        self._weights: dict[tuple[Role, ...], tuple[Any, int]] = {}
+        """The latest weights and their version, by the roles whose engines got them."""
         self._sent = 0
         self._own = not self._ray.is_initialized()
         if self._own:
@@ -172,11 +174,14 @@ class RayRollouts:
                     worker.open.clear()
                     worker.actor.cancel_all.remote()
 
-    def update_weights(self, weights: Weights, version: int) -> None:
-        """Give every engine new weights. Ray's object store sends the weights to each machine once."""
+    def update_weights(self, weights: Weights, version: int, roles: Collection[Role] = ()) -> None:
+        """Give the engines of `roles` new weights, or by default every engine. Ray's object store sends the weights to
+        each machine once.
+        """
         shared = self._ray.put(_tensors(weights))
-        self._weights = (shared, version)
-        self._all("update_weights", shared, version)
+        chosen = tuple(sorted(roles))
+        self._weights[chosen] = (shared, version)
+        self._all("update_weights", shared, version, chosen)
 
     def sleep(self) -> None:
         """Let all workers release their accelerator memory. No request may be in flight."""
@@ -211,8 +216,8 @@ class RayRollouts:
         try:
             for worker, where in zip(workers, self._ray.get(started), strict=True):
                 worker.where = where
-            if self._weights is not None:
-                self._ray.get([worker.actor.update_weights.remote(*self._weights) for worker in workers])
+            for roles, (shared, version) in self._weights.items():
+                self._ray.get([each.actor.update_weights.remote(shared, version, roles) for each in workers])
         except Exception as error:
             for worker in workers:
                 self._ray.kill(worker.actor)

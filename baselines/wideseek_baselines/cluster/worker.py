@@ -9,13 +9,14 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from typing import Any
 
 from wideseek_baselines.engines.base import EngineLostError
 from wideseek_baselines.rollout.config import RolloutConfig
 from wideseek_baselines.rollout.driver import Driver
 from wideseek_baselines.rollout.jobs import Finished, RolloutJob
+from wideseek_env.messages import Role
 from wideseek_env.scoring.judged import quiet
 
 
@@ -75,9 +76,10 @@ class RolloutWorker:
             if not driver.cancel(job):  # it has not started
                 self._settle(number, job, Finished(job, None, None, "cancelled"))
 
-    async def update_weights(self, weights: Any, version: int) -> None:
-        """Replace the weights of all engines. Jobs may be running."""
-        await self._opened().update_weights(weights, version)
+    async def update_weights(self, weights: Any, version: int, roles: Collection[Role] = ()) -> None:
+        """Replace the weights of the engines of `roles`, or by default of all engines. Jobs may be running."""
+        driver = self._opened()
+        await driver.update_weights(weights, version, engines=driver.engines_of(roles))
 
     async def each_engine(self, method: str) -> None:
         """Call a method without arguments of every engine: "sleep", "wake" or "close"."""

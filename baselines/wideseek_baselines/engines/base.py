@@ -89,6 +89,8 @@ class Request:
     """Tool schemas, for engines that take messages. Empty if the prompt already describes the tools."""
     priority: int = 0
     """If several requests wait, the engine starts with the one that has the lowest number."""
+    adapter: str = ""
+    """The LoRA adapter that generates the turn, one of `EngineInfo.adapters`. With "", the model has no adapter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +135,8 @@ class EngineInfo:
     """The largest number of requests that the engine processes at the same time. Further requests wait."""
     versions: Mapping[str, str] = field(default_factory=dict)
     """Versions of the libraries that the engine uses, for records."""
+    adapters: tuple[str, ...] = ()
+    """The names of the LoRA adapters that the engine serves."""
 
 
 @runtime_checkable

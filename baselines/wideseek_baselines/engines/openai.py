@@ -30,6 +30,7 @@ from wideseek_baselines.engines.openai_wire import (
     token_fields,
 )
 from wideseek_env.errors import ConfigError
+from wideseek_env.llm.budget import CHARACTERS_PER_TOKEN, Endpoint, TokenBudget
 from wideseek_env.llm.retry import RetryPolicy
 from wideseek_env.llm.usage import Prices, Usage
 from wideseek_env.llm.wire import checked_address
@@ -141,6 +142,15 @@ class OpenAIEngine:
         """The usage of all requests of this engine so far."""
         return self._link.meter.total
 
+    @property
+    def endpoints(self) -> tuple[Endpoint, ...]:
+        """The service that this engine uses."""
+        return (Endpoint.of(self._link.base_url, self._model),)
+
+    def limit_tokens(self, budget: TokenBudget) -> None:
+        """Count tokens in `budget`. When it is used up, `generate` raises `EngineError`."""
+        self._link.token_budget = budget
+
     async def start(self) -> None:
         """Find out what the server can do.
 
@@ -231,7 +241,7 @@ class OpenAIEngine:
             body["max_tokens"] = min(sampling.max_tokens, context - prompt)
         reply = await self._ask("/completions", body, read_tokens)
         answer: TokenAnswer = reply.value
-        self._count(answer.counts)
+        self._count(answer.counts, prompt * CHARACTERS_PER_TOKEN, len(answer.ids) * CHARACTERS_PER_TOKEN)
         if answer.counts.prompt not in (0, prompt):
             raise EngineError(
                 f"the server read {answer.counts.prompt} prompt tokens, but {prompt} were sent: it changes prompts, so "
@@ -279,7 +289,7 @@ class OpenAIEngine:
         reply = await self._ask_chat(request, body)
         answer: ChatAnswer = reply.value
         self._thought_field = self._thought_field or answer.thought_field
-        self._count(answer.counts)
+        self._count(answer.counts, len(str(request.messages)) + len(str(body)), len(str(answer.message)))
         return Generation(
             answer.finish_reason,
             message=answer.message,
@@ -319,7 +329,10 @@ class OpenAIEngine:
             "POST", path, read, {name: value for name, value in whole.items() if value is not None}
         )
 
-    def _count(self, counts: Counts) -> None:
+    def _count(self, counts: Counts, asked: int, wrote: int) -> None:
+        """Count a reply. `asked` and `wrote` are the characters of request and reply."""
+        if self._link.token_budget is not None:
+            self._link.token_budget.add(counts.prompt, counts.completion, asked=asked, wrote=wrote)
         cost = (counts.prompt * self._prices.prompt + counts.completion * self._prices.completion) / 1e6
         unmetered = 0 if counts.prompt or counts.completion else 1
         self._link.meter.add(

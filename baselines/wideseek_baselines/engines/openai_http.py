@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from wideseek_baselines.engines.base import EngineError, EngineLostError
 from wideseek_env.addresses import without_keys
-from wideseek_env.errors import MissingDependencyError, baselines_hint
+from wideseek_env.errors import BudgetError, MissingDependencyError, baselines_hint
+from wideseek_env.llm.budget import TokenBudget
 from wideseek_env.llm.exchange import Exchange, GivenUpError, RefusedRequestError, TransientError, encode_body
 from wideseek_env.llm.key import ApiKey
 from wideseek_env.llm.retry import RetryPolicy
@@ -71,6 +72,7 @@ class Link:
         self.shown = without_keys(base_url)
         """The address for messages: without parts that have the form of a key."""
         self.meter = Meter()
+        self.token_budget: TokenBudget | None = None
         self._key = ApiKey(api_key_env)
         self._timeout = timeout
         self._retry = retry
@@ -115,7 +117,7 @@ class Link:
 
         Raises:
             RefusedError: The server refuses the request.
-            EngineError: All attempts failed or took too long.
+            EngineError: All attempts failed or took too long, or the token budget is used up.
             EngineLostError: The server does not answer, or the account has no credit left.
         """
         data = None if body is None else encode_body(body)
@@ -125,6 +127,8 @@ class Link:
             try:
                 async with self._slots:
                     start = time.monotonic()
+                    if self.token_budget is not None:
+                        self.token_budget.check()
                     self.meter.add(exchange.sending)
                     status, headers, content = await self._send(exchange, method, path, data)
                     value = exchange.read(status, headers, content, read, "answer of the expected form")
@@ -135,6 +139,9 @@ class Link:
                 except GivenUpError as error:
                     raise (EngineLostError if error.silent else EngineError)(str(error)) from None
                 await self._sleep(wait)
+            except BudgetError as error:
+                # Not `EngineLostError`: requests in flight are paid for, and their answers may end an episode.
+                raise EngineError(str(error)) from error
             except RefusedRequestError as error:
                 if error.spent:
                     raise EngineLostError(

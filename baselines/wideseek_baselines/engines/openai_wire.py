@@ -95,7 +95,7 @@ def _native_call(call: Mapping[str, Any]) -> dict[str, Any]:
     arguments = function["arguments"]
     try:
         fine = isinstance(json.loads(arguments), dict)
-    except ValueError:
+    except (ValueError, RecursionError):
         fine = False
     if not fine:
         arguments = json.dumps({"malformed": arguments}, ensure_ascii=False)

@@ -2,7 +2,8 @@
 
 Each process that trains sends its engine a whole copy of the weights. All of them begin at the same moment, so each
 sees the memory that the others are about to use as free. Therefore a process reserves its room before it writes. The
-reservation is a locked file, so it ends with its process. It counts for all processes of one user on the machine.
+reservation is a locked file, so it ends with its process. It counts for all processes of one user on the machine. The
+folder of the weights is locked too, until it is deleted. So other processes know whether its owner was killed.
 """
 
 from __future__ import annotations
@@ -12,11 +13,12 @@ import logging
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from threading import Event
 from typing import IO
+
+from wideseek_env.temporary import remove_left, temporary_folder
 
 log = logging.getLogger(__name__)
 
@@ -28,24 +30,60 @@ _RESERVED = "reserved"
 _warned = Event()
 
 
-@contextmanager
-def writing_folder(size: int) -> Iterator[Path]:
-    """A new folder for `size` bytes, for a ``with`` block that writes the files. The caller deletes the folder later.
+class WeightsFolder:
+    """A new folder for `size` bytes, for a ``with`` block. The folder is deleted at the end of the block.
 
     The folder is in shared memory if there is room for it and for what other processes of this machine have reserved.
-    Otherwise it is in the temporary folder, and the first time a warning says how much room is missing. If the block
-    fails, the folder is deleted.
+    Otherwise it is in the temporary folder, and the first time a warning says how much room is missing. Call `written`
+    when all files are written. What killed processes have left is deleted first.
     """
-    folder, held = _reserved_folder(int(MARGIN * size))
-    try:
-        yield folder
-    except BaseException:
-        shutil.rmtree(folder, ignore_errors=True)
-        raise
-    finally:
-        if held is not None:
-            (folder / _RESERVED).unlink(missing_ok=True)
-            held.close()  # gives up the lock
+
+    def __init__(self, size: int) -> None:
+        self._size = int(MARGIN * size)
+        self._held: IO[str] | None = None
+        self._stack = ExitStack()
+
+    def __enter__(self) -> Path:
+        clear_left()
+        with ExitStack() as stack:
+            self.path = self._open(stack)
+            self._stack = stack.pop_all()
+        return self.path
+
+    def __exit__(self, *_: object) -> None:
+        self.written()
+        self._stack.close()
+
+    def written(self) -> None:
+        """Give back the room that was reserved and is not used. A second call does nothing."""
+        if self._held is not None:
+            (self.path / _RESERVED).unlink(missing_ok=True)
+            self._held.close()  # gives up the lock
+            self._held = None
+
+    def _open(self, stack: ExitStack) -> Path:
+        if not usable():
+            return stack.enter_context(temporary_folder(PREFIX))
+        with (SHARED_MEMORY / f"{PREFIX}{os.getuid()}.lock").open("a") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            others = _others()
+            free = free_bytes()
+            if free - sum(others) >= self._size:
+                folder = stack.enter_context(temporary_folder(PREFIX, SHARED_MEMORY))
+                self._held = (folder / _RESERVED).open("w")
+                fcntl.flock(self._held, fcntl.LOCK_EX)
+                self._held.write(str(self._size))
+                self._held.flush()
+                return folder
+        warn_of_shortage(self._size + sum(others), 1 + len(others), free)
+        return stack.enter_context(temporary_folder(PREFIX))
+
+
+def clear_left() -> None:
+    """Delete the weights that killed processes of this machine have left in shared memory and the temporary folder."""
+    for place in {SHARED_MEMORY, Path(tempfile.gettempdir())}:
+        if place.is_dir():
+            remove_left(place, PREFIX)
 
 
 def usable() -> bool:
@@ -75,25 +113,6 @@ def warn_of_shortage(needed: int, processes: int, free: int, *, silent: bool = F
         f"{elsewhere}, which is slower on a disk. Enlarge it with 'mount -o remount,size={size}G {place}', or in a "
         f"container with the option --shm-size={size}g of docker run"
     )
-
-
-def _reserved_folder(size: int) -> tuple[Path, IO[str] | None]:
-    """A new folder, and its open, locked file of the reservation if the folder is in shared memory."""
-    if not usable():
-        return Path(tempfile.mkdtemp(prefix=PREFIX)), None
-    with (SHARED_MEMORY / f"{PREFIX}{os.getuid()}.lock").open("a") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        others = _others()
-        free = free_bytes()
-        if free - sum(others) >= size:
-            folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=SHARED_MEMORY))
-            held = (folder / _RESERVED).open("w")
-            fcntl.flock(held, fcntl.LOCK_EX)
-            held.write(str(size))
-            held.flush()
-            return folder, held
-    warn_of_shortage(size + sum(others), 1 + len(others), free)
-    return Path(tempfile.mkdtemp(prefix=PREFIX)), None
 
 
 def _others() -> list[int]:

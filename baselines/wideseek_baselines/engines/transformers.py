@@ -51,7 +51,7 @@ class TransformersEngine:
     """Generates with a causal language model that has a key-value cache (Llama, Qwen, …).
 
     Args:
-        model: A Hugging Face folder with safetensors, or a hub name.
+        model: A Hugging Face folder with safetensors, a hub name, or the name of a shipped model.
         context: The largest number of tokens of prompt and generation together. None means the model's limit.
         max_requests: The largest number of requests in one batch. Further requests wait.
         device: "auto" (a GPU if there is one), "cpu", "cuda", "cuda:1", …

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from wideseek_baselines.checksums import check_model
 from wideseek_baselines.engines.base import Weights
+from wideseek_baselines.model_names import find_model
 from wideseek_env.errors import ConfigError, MissingDependencyError, baselines_hint
 
 if TYPE_CHECKING:
@@ -30,14 +31,15 @@ class Loaded:
 
 
 def load_model(name: str, context: int | None, device: str, dtype: str) -> Loaded:
-    """Load a model from a folder or by its hub name.
+    """Load a model from a folder, by its hub name, or by the name of a shipped model.
 
     Raises:
         ConfigError: The model cannot be loaded, or its context is shorter than the requested one.
         DamagedError: The folder has checksums, and a file does not have its checksum.
         MissingDependencyError: transformers or torch is not installed.
     """
-    check_model(Path(name))
+    source = find_model(name)
+    check_model(Path(source))
     try:
         import torch
         from transformers import AutoModelForCausalLM, __version__
@@ -49,7 +51,7 @@ def load_model(name: str, context: int | None, device: str, dtype: str) -> Loade
         device = "cuda" if torch.cuda.is_available() else "cpu"
     try:
         with _without_progress():
-            model: Any = AutoModelForCausalLM.from_pretrained(name, dtype=getattr(torch, dtype))
+            model: Any = AutoModelForCausalLM.from_pretrained(source, dtype=getattr(torch, dtype))
         model = model.to(device).eval()
     except Exception as error:  # a wrong path, a damaged file, an unknown architecture, too little memory
         raise ConfigError(

@@ -12,11 +12,10 @@ import atexit
 import functools
 import gc
 import itertools
-import shutil
 import time
 import weakref
 from collections.abc import Awaitable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -29,8 +28,9 @@ from wideseek_baselines.engines.base import (
     Request,
     Weights,
 )
+from wideseek_baselines.engines.vllm_adapters import ServedAdapters
 from wideseek_baselines.engines.vllm_loading import Loaded, VllmSettings
-from wideseek_baselines.engines.weights import check_shapes, save_tensors, tensor_shapes
+from wideseek_baselines.engines.weights import check_shapes, saved_tensors, tensor_shapes
 from wideseek_env.errors import ConfigError
 
 T = TypeVar("T")
@@ -53,7 +53,7 @@ class VllmEngine:
         """Check the settings. `start` loads the model.
 
         Args:
-            model: A Hugging Face folder with safetensors, or a hub name.
+            model: A Hugging Face folder with safetensors, a hub name, or the name of a shipped model.
             settings: Other fields of `VllmSettings` by name, such as ``context=4096``.
 
         Raises:
@@ -67,6 +67,7 @@ class VllmEngine:
             "tokens",
             context=self._settings.context,
             max_requests=self._settings.max_requests,
+            adapters=tuple(self._settings.adapters),
         )
         self._loaded: Loaded | None = None
         self._closed = False
@@ -78,6 +79,7 @@ class VllmEngine:
         self._numbers = itertools.count()
         self._lock = asyncio.Lock()
         self._at_exit: functools.partial[None] | None = None
+        self._adapters = ServedAdapters(self._settings.adapters)
 
     @property
     def info(self) -> EngineInfo:
@@ -197,6 +199,7 @@ class VllmEngine:
                 tokens_input([*request.ids, *ids]),
                 parameters,
                 f"{request.id}#{next(self._numbers)}",
+                lora_request=self._adapters.request(request.adapter),
                 priority=request.priority,
             ):
                 final = output
@@ -229,6 +232,11 @@ class VllmEngine:
                 f"request {request.id} has ids outside the vocabulary of {running.vocabulary}: use the tokenizer of "
                 "this model"
             )
+        if request.adapter and request.adapter not in running.info.adapters:
+            raise EngineError(
+                f"request {request.id} names the adapter {request.adapter!r}, and the engine serves "
+                f"{', '.join(running.info.adapters) or 'none'}"
+            )
         if 0 < request.sampling.temperature < MIN_TEMPERATURE:
             raise EngineError(
                 f"vLLM samples with temperature 0 or at least {MIN_TEMPERATURE}, not {request.sampling.temperature}"
@@ -244,6 +252,9 @@ class VllmEngine:
     async def update_weights(self, weights: Weights, version: int) -> None:
         """Replace all weights in place and drop the key-value cache. Requests in flight then continue with the new
         weights.
+
+        An engine with `VllmSettings.adapters` replaces the adapters instead. `weights` then has the tensors of all
+        adapters. The name of a tensor is that of the adapter, a slash, and the name in peft's files.
 
         If `weights` is a folder, vLLM's processes read its files. Named tensors are first written to files in shared
         memory or in the temporary folder, from which the processes read them. If the calling task is cancelled, the
@@ -261,16 +272,18 @@ class VllmEngine:
         async with self._lock:
             running = self._running()
             llm = running.llm
-            temporary = None
+            files = ExitStack()
+            served = bool(self._settings.adapters)
             try:
-                if isinstance(weights, (str, Path)):
+                if served:
+                    folder = await asyncio.to_thread(self._adapters.save, weights)
+                elif isinstance(weights, (str, Path)):
                     folder = Path(weights)
                     given = await asyncio.to_thread(tensor_shapes, folder)
                     check_shapes(running.shapes, given, tied=running.tied)
                 else:
-                    folder = temporary = await asyncio.to_thread(
-                        save_tensors, weights, running.shapes, tied=running.tied
-                    )
+                    saved = saved_tensors(weights, running.shapes, tied=running.tied)
+                    folder = await asyncio.to_thread(files.enter_context, saved)
                 if self._asleep:
                     # Nothing is in flight or cached. The cache gets its memory only after the weights are replaced, so
                     # that there is room for what loading needs in addition.
@@ -278,19 +291,20 @@ class VllmEngine:
                 else:
                     # Requests in flight return with their tokens so far, and `generate` submits them again.
                     await self._call(llm.pause_generation(mode="abort", clear_cache=True), "pausing")
+                replacing = (
+                    self._adapters.replace(llm, folder)
+                    if served
+                    else llm.collective_rpc("replace_weights", args=(str(folder.resolve()),))
+                )
                 try:
-                    await self._call(
-                        llm.collective_rpc("replace_weights", args=(str(folder.resolve()),)),
-                        "replacing the weights",
-                    )
+                    await self._call(replacing, "replacing the weights")
                 except EngineError as error:
                     await self._close()
                     raise EngineLostError(
                         f"only a part of the weights was replaced, so the engine was closed; start another one: {error}"
                     ) from error
             finally:
-                if temporary is not None:
-                    await asyncio.to_thread(shutil.rmtree, temporary, ignore_errors=True)
+                await asyncio.to_thread(files.close)
             self._versions.append((time.monotonic(), version))
             self._weightless = False
             if self._asleep:
@@ -347,6 +361,7 @@ class VllmEngine:
 
     async def _close(self) -> None:
         self._closed = True
+        self._adapters.close()
         if self._at_exit is not None:
             atexit.unregister(self._at_exit)
         if self._loaded is not None:

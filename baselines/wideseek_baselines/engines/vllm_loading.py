@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.util import find_spec
@@ -12,7 +13,8 @@ from typing import Any, Literal
 
 from wideseek_baselines.engines.base import EngineInfo
 from wideseek_baselines.engines.process_guard import ProcessGuard
-from wideseek_baselines.engines.vllm_arguments import FIXED, check_known, check_own
+from wideseek_baselines.engines.shared_memory import clear_left
+from wideseek_baselines.engines.vllm_arguments import FIXED, check_arguments, check_own
 from wideseek_baselines.engines.weights import Shapes, model_folder, tensor_shapes, ties_embeddings
 from wideseek_env.errors import ConfigError, MissingDependencyError, baselines_hint
 
@@ -21,6 +23,12 @@ OLDEST = (0, 23)
 CPU_KV_BYTES = 2**30
 DTYPES = ("auto", "float32", "bfloat16", "float16")
 QUIET = {"VLLM_LOGGING_LEVEL": "ERROR", "VLLM_NO_USAGE_STATS": "1", "VLLM_WORKER_MULTIPROC_METHOD": "spawn"}
+
+
+LORA_ARGUMENTS = ("enable_lora", "max_loras", "max_lora_rank")
+"""vLLM's arguments that `VllmSettings.adapters` sets."""
+LORA_RANKS = (8, 16, 32, 64, 128, 256, 320, 512)
+"""The values that vLLM allows for the largest rank of adapters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +59,7 @@ class VllmSettings:
     """
 
     model: str | Path
-    """A Hugging Face folder with safetensors, or a hub name."""
+    """A Hugging Face folder with safetensors, a hub name, or the name of a shipped model."""
     context: int | None = None
     """The largest number of tokens of prompt and generation together. None means the model's limit."""
     max_requests: int | None = None
@@ -76,8 +84,15 @@ class VllmSettings:
     """What `sleep` releases. 0 releases nothing. 1 releases the key-value cache and moves the weights to main memory. 2
     releases the cache and drops the weights, so `update_weights` must follow. On a CPU the level is always 0.
     """
+    adapters: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """LoRA adapters that requests may name (`Request.adapter`). By name, the settings of each adapter as in peft's
+    ``adapter_config.json``: `r`, `lora_alpha` and `target_modules`. `update_weights` then replaces the adapters. The
+    model's own weights never change. Before the first update, an adapter changes nothing.
+    """
     options: Mapping[str, Any] = field(default_factory=dict)
-    """Additional arguments of `vllm.AsyncEngineArgs`, by name. If vLLM is installed, the names are checked at once."""
+    """Additional arguments of `vllm.AsyncEngineArgs`, by name. If vLLM is installed, names and types are checked at
+    once.
+    """
 
     def __post_init__(self) -> None:
         for name in ("context", "max_requests", "kv_bytes", "tensor_parallel"):
@@ -87,18 +102,50 @@ class VllmSettings:
         if self.dtype not in DTYPES:
             raise ConfigError(f"dtype must be one of {', '.join(DTYPES)}, not {self.dtype!r}")
         share = self.gpu_memory_utilization
-        if share is not None and not 0 < share <= 1:
+        if share is not None and not (_is_number(share) and 0 < share <= 1):
             raise ConfigError(f"gpu_memory_utilization must be above 0 and at most 1, not {share!r}")
+        if not isinstance(self.seed, int) or isinstance(self.seed, bool):
+            raise ConfigError(f"seed must be a whole number, not {self.seed!r}")
+        if not isinstance(self.enforce_eager, bool):
+            raise ConfigError(f"enforce_eager must be true or false, not {self.enforce_eager!r}")
         if self.sleep_level not in (0, 1, 2):
             raise ConfigError(f"sleep_level must be 0, 1 or 2, not {self.sleep_level!r}")
         check_own(self.options)
-        if self.options and find_spec("vllm") is not None:
-            _set_environment()
-            check_known(self.options)
+        check_installed(self.options)
+        self._check_adapters()
+
+    def _check_adapters(self) -> None:
+        if not self.adapters:
+            return
+        for name in LORA_ARGUMENTS:
+            if name in self.options:
+                raise ConfigError(f"options must not set {name}: the adapters decide it")
+        for name, settings in self.adapters.items():
+            if not name or "/" in name or not {"r", "lora_alpha", "target_modules"} <= set(settings):
+                raise ConfigError(
+                    f"the adapter {name!r} needs a name without slashes, and r, lora_alpha and target_modules"
+                )
+            if settings["r"] > LORA_RANKS[-1]:
+                raise ConfigError(
+                    f"vLLM serves adapters of rank {LORA_RANKS[-1]} or less, not {settings['r']}: lower the rank"
+                )
+        if self.sleep_level == 2:
+            raise ConfigError(
+                "sleep_level=2 drops the model's weights, and updates bring only adapters: set sleep_level=1"
+            )
+
+    def _lora_arguments(self) -> dict[str, Any]:
+        """vLLM's arguments for the adapters."""
+        if not self.adapters:
+            return {}
+        rank = max(settings["r"] for settings in self.adapters.values())
+        values = (True, len(self.adapters), next(served for served in LORA_RANKS if served >= rank))
+        return dict(zip(LORA_ARGUMENTS, values, strict=True))
 
     def _arguments(self) -> dict[str, Any]:
         """The settings under the names of vLLM's arguments."""
         return {
+            **self._lora_arguments(),
             "max_model_len": self.context,
             "max_num_seqs": self.max_requests,
             "dtype": self.dtype,
@@ -136,9 +183,14 @@ class VllmSettings:
             # When vLLM computes a prompt in parts, it resets the request's random generator. Generators on a CPU
             # cannot be reset, so a request with a seed would kill the engine.
             arguments["enable_chunked_prefill"] = False
+            if self.adapters:
+                # On a CPU, vLLM computes requests without an adapter with the last slot: index -1 of its tensors. So
+                # there is one slot more than adapters. It stays empty, which means an adapter of zeros.
+                arguments["max_loras"] += 1
             if self.kv_bytes is None and self.gpu_memory_utilization is None:
                 arguments["kv_cache_memory_bytes"] = CPU_KV_BYTES  # vLLM's default is nearly all memory
-        check_known(self.options)
+        check_arguments(self.options)
+        clear_left()
         guard = ProcessGuard()
         try:
             with guard.marking():
@@ -150,11 +202,7 @@ class VllmSettings:
                 )
         except Exception as error:  # many kinds: checks of settings, failed processes, too little memory
             guard.close()
-            raise ConfigError(
-                f"vLLM could not load {folder}: {' '.join(str(error).split())[:500]} (its processes write details to "
-                "stderr; often the memory is too small for the context: lower context, or raise kv_bytes or "
-                "gpu_memory_utilization)"
-            ) from error
+            raise ConfigError(f"vLLM could not load {folder}: {cause_of(error)}") from error
         config = llm.vllm_config
         info = EngineInfo(
             "vllm",
@@ -164,6 +212,7 @@ class VllmSettings:
             kv_tokens=config.cache_config.num_gpu_blocks * config.cache_config.block_size,
             max_requests=config.scheduler_config.max_num_seqs,
             versions={"vllm": vllm.__version__, "torch": torch.__version__},
+            adapters=tuple(self.adapters),
         )
         return Loaded(llm, info, config.model_config.get_vocab_size(), shapes, tied, sleep_level, guard)
 
@@ -172,6 +221,47 @@ VLLM_SETTINGS = tuple(
     each.name for each in dataclasses.fields(VllmSettings) if each.name not in ("model", "options")
 )
 """The names of the engine's settings in `vllm_policy` and in training."""
+
+
+def check_installed(options: Mapping[str, Any], where: str = "options") -> bool:
+    """Check arguments of vLLM as `check_arguments` does, if vLLM is installed. Returns whether they were checked."""
+    if not options:
+        return True
+    if find_spec("vllm") is None:
+        return False
+    _set_environment()
+    check_arguments(options, where)
+    return True
+
+
+def cause_of(error: Exception) -> str:
+    """Why vLLM did not start, and what to do if the reason is too little memory."""
+    said = " ".join(str(error).split())[:500] or type(error).__name__
+    if _PROCESS.search(said):
+        return (
+            f"one of its processes failed, and wrote the reason to stderr, above this line. vLLM says: {said}"
+        )
+    if isinstance(error, MemoryError) or (
+        _MEMORY.search(said) and not isinstance(error, (TypeError, KeyError))
+    ):
+        return f"{said}. {_MORE_MEMORY}"
+    return said
+
+
+_PROCESS = re.compile(r"initialization failed|See root cause|core proc|worker proc", re.IGNORECASE)
+_MEMORY = re.compile(
+    r"out of memory|(not|too little|insufficient|no available) [\w\s]*memory|memory [\w\s]*(too small|is less|exceed)"
+    r"|(free|available|KV cache) memory|allocate memory",
+    re.IGNORECASE,
+)
+_MORE_MEMORY = (
+    "This is too little memory: lower the context, or give the engine more memory with kv_bytes or "
+    "gpu_memory_utilization (in training: engine.context, engine.kv_bytes, engine.memory_share)"
+)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def _set_environment() -> None:

@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import json
 import math
-import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wideseek_baselines.checksums import check_model
-from wideseek_baselines.engines.shared_memory import writing_folder
-from wideseek_env.errors import ConfigError, MissingDependencyError
+from wideseek_baselines.engines.shared_memory import WeightsFolder
+from wideseek_baselines.model_names import find_model
+from wideseek_env.errors import ConfigError
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -27,20 +28,16 @@ TIED = "lm_head.weight"
 
 
 def model_folder(model: str | Path) -> Path:
-    """The folder of a model: `model` itself, or the folder into which the Hugging Face hub downloads the model.
+    """The folder of a model: `model` itself, that of a shipped model, or the one into which the Hugging Face hub
+    downloads the model.
 
     Raises:
         ConfigError: There is no such folder or name, or the folder has no configuration or no safetensors.
         DamagedError: The folder has checksums, and a file does not have its checksum.
         MissingDependencyError: `model` is a hub name and huggingface_hub is not installed.
     """
-    folder = Path(model).expanduser()
-    if not folder.is_dir():
-        if not re.fullmatch(r"[\w-][\w.-]*/[\w-][\w.-]*", str(model)) or isinstance(model, Path):
-            raise ConfigError(
-                f"there is no model folder {str(model)!r}: give a folder, or a hub name as owner/name"
-            )
-        folder = _from_hub(str(model))
+    source = find_model(model)
+    folder = Path(source) if Path(source).is_dir() else _from_hub(source)
     if not (folder / "config.json").is_file():
         raise ConfigError(f"{folder} is not a model folder: it has no config.json")
     if not any(folder.glob("*.safetensors")):
@@ -53,12 +50,8 @@ def model_folder(model: str | Path) -> Path:
 
 
 def _from_hub(name: str) -> Path:
-    try:
-        from huggingface_hub import snapshot_download
-    except ImportError as error:
-        raise MissingDependencyError(
-            f"there is no folder {name!r}, and loading from the hub needs: pip install huggingface_hub"
-        ) from error
+    from huggingface_hub import snapshot_download  # `find_model` has asked the hub, so it is installed
+
     try:
         wanted = ["*.json", "*.safetensors", "*.txt", "*.model", "*.jinja"]
         return Path(snapshot_download(name, allow_patterns=wanted))
@@ -131,10 +124,11 @@ def _some(names: Iterable[str]) -> str:
     return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
 
 
-def save_tensors(
+@contextmanager
+def saved_tensors(
     tensors: Iterable[tuple[str, Tensor]], expected: Shapes, *, tied: bool, shard: int = SHARD
-) -> Path:
-    """Write named tensors to safetensors files in a new folder. The caller deletes the folder.
+) -> Iterator[Path]:
+    """Write named tensors to safetensors files in a new folder, which is deleted at the end of the ``with`` block.
 
     If shared memory has room for all tensors, the folder is there, so that nothing is written to a disk. The tensors of
     all processes of this machine count (`shared_memory`). The function copies one tensor at a time to main memory. It
@@ -148,7 +142,8 @@ def save_tensors(
     given: dict[str, tuple[int, ...]] = {}
     batch: dict[str, Tensor] = {}
     held = files = 0
-    with writing_folder(4 * sum(math.prod(shape) for shape in expected.values())) as folder:
+    place = WeightsFolder(4 * sum(math.prod(shape) for shape in expected.values()))
+    with place as folder:
         for name, tensor in tensors:
             if name in given:
                 raise ConfigError(f"the tensor {name} was given twice: give each tensor once")
@@ -164,4 +159,5 @@ def save_tensors(
         if batch:
             save_file(batch, folder / f"model-{files:05}.safetensors")
         check_shapes(expected, given, tied=tied)
-    return folder
+        place.written()
+        yield folder

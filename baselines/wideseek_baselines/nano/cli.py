@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import sys
+from itertools import count
 from pathlib import Path
 
 import click
 
 from wideseek_baselines.nano.model import SIZES
+from wideseek_env.cli.output import ResultCommand, result
 
 
-@click.command()
+@click.command(cls=ResultCommand)
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
 @click.option(
     "--size",
@@ -44,22 +46,27 @@ def nano(folder: Path, size: str, vocab: int, context: int, seed: int, worlds: i
     The model has the architecture of Qwen3. transformers and vLLM can load it. Its tokenizer is trained on scripted
     episodes in synthetic worlds. The same options give the same bytes.
     """
-    from wideseek_baselines.nano.build import make_nano
+    from wideseek_baselines.nano.build import STAGES, make_nano
+    from wideseek_env.cli.progress import Bar
 
-    made = make_nano(
-        folder,
-        size=size,
-        vocab=vocab,
-        context=context,
-        seed=seed,
-        worlds=worlds,
-        copying=copying,
-        progress=lambda what: click.echo(f"{what} …", err=True),
-    )
-    click.echo(
+    with Bar(f"Making {folder}", STAGES, "stages") as bar:
+        stages = count()
+        made = make_nano(
+            folder,
+            size=size,
+            vocab=vocab,
+            context=context,
+            seed=seed,
+            worlds=worlds,
+            copying=copying,
+            progress=lambda what: bar.update(next(stages), what[0].lower() + what[1:]),
+        )
+        bar.update(STAGES)
+    result(
+        lambda: made,
         f"{made.folder}: {made.weights:,} weights, {made.vocab:,} tokens, sequences of up to {made.context:,}\n"
         f"Held-out episodes: {made.fit.characters_per_token:.2f} characters per token; "
-        f"a conversation has {made.fit.median:,} tokens (median), {made.fit.longest:,} at most"
+        f"a conversation has {made.fit.median:,} tokens (median), {made.fit.longest:,} at most",
     )
 
 

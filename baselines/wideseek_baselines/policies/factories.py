@@ -1,21 +1,66 @@
 """The functions that make the policies of ``--policy vllm``, ``--policy openai`` and ``--policy transformers``.
 
 All options are plain values, so you can give them as ``--policy-arg name=value``. The package of an engine is imported
-only when its policy is made.
+only when its policy is made. These functions use the settings that a model carries only as far as the caller passes
+them: `wideseek_baselines.model_settings.read_settings` returns them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from importlib.util import find_spec
-from typing import Any, TypedDict, Unpack
+from typing import Any, Literal, TypedDict, TypeVar, Unpack
 
 from wideseek_baselines.engines.base import Engine
 from wideseek_baselines.engines.vllm_loading import VLLM_MISSING, VLLM_SETTINGS
+from wideseek_baselines.model_names import find_model
+from wideseek_baselines.model_settings import suggest_settings
 from wideseek_baselines.policies.llm import LLMPolicy
 from wideseek_baselines.tokens import History
+from wideseek_env.audience import option
 from wideseek_env.errors import ConfigError, MissingDependencyError
 from wideseek_env.llm.usage import Prices
+from wideseek_env.policy import sets_only_speed
+
+_DRIVER = tuple(
+    f"driver.{name}"
+    for name in (
+        *("concurrency", "headroom", "episode_tokens", "request_timeout", "search_batch", "tool_workers"),
+        *("judge_workers", "backlog", "retries"),
+    )
+)
+_VLLM = (
+    *(
+        "max_requests",
+        "kv_bytes",
+        "gpu_memory_utilization",
+        "tensor_parallel",
+        "enforce_eager",
+        "sleep_level",
+    ),
+    *(
+        f"engine_options.{name}"
+        for name in (
+            *("max_num_seqs", "max_num_batched_tokens", "block_size", "swap_space", "cpu_offload_gb"),
+            *(
+                "pipeline_parallel_size",
+                "data_parallel_size",
+                "enable_prefix_caching",
+                "enable_chunked_prefill",
+            ),
+            *("disable_log_stats", "num_gpu_blocks_override", "max_parallel_loading_workers"),
+            *("distributed_executor_backend", "compilation_config", "async_scheduling"),
+        )
+    ),
+)
+
+Factory = TypeVar("Factory", bound=Callable[..., Any])
+
+
+def _suggesting(factory: Factory) -> Factory:
+    """Let commands read the settings of this policy's model (`wideseek_env.policy.settings_of_model`)."""
+    vars(factory)["suggest"] = suggest_settings
+    return factory
 
 
 class PolicyOptions(TypedDict, total=False):
@@ -35,6 +80,23 @@ class PolicyOptions(TypedDict, total=False):
     seeded: bool
 
 
+class VllmOptions(PolicyOptions, total=False):
+    """The options of `vllm_policy`: those of `PolicyOptions`, and the settings of the engine in `VllmSettings`."""
+
+    context: int | None
+    max_requests: int | None
+    dtype: str
+    kv_bytes: int | None
+    gpu_memory_utilization: float | None
+    tensor_parallel: int
+    seed: int
+    enforce_eager: bool
+    sleep_level: Literal[0, 1, 2]
+    adapters: Mapping[str, Any]
+
+
+@_suggesting
+@sets_only_speed("max_requests", "device", *_DRIVER)
 def transformers_policy(
     model: str | None = None,
     *,
@@ -48,7 +110,7 @@ def transformers_policy(
     """A policy that uses Hugging Face transformers in this process, for tests and small models.
 
     Args:
-        model: A model folder or a hub name.
+        model: A model folder, a hub name, or the name of a model that ships with this package, such as ``nano-team``.
         subagent_model: Another model for the subagents.
         context: The largest number of tokens of a prompt and its turn together. None means the limit of the model.
         max_requests: The largest number of turns in one batch.
@@ -56,6 +118,7 @@ def transformers_policy(
         dtype: "float32", "bfloat16" or "float16".
         options: Options of `PolicyOptions`, which all these policies share.
     """
+    _check_models(model, subagent_model)
     from wideseek_baselines.engines.transformers import TransformersEngine
 
     def engine(name: str) -> Engine:
@@ -71,17 +134,19 @@ def transformers_policy(
         raise MissingDependencyError(VLLM_MISSING) from error  # its extra has everything else that is missing
 
 
+@_suggesting
+@sets_only_speed(*_VLLM, *_DRIVER)
 def vllm_policy(
     model: str | None = None,
     *,
     subagent_model: str | None = None,
     engine_options: Mapping[str, Any] | None = None,
-    **options: Any,
+    **options: Unpack[VllmOptions],
 ) -> LLMPolicy:
     """A policy that uses vLLM, which this process starts and ends.
 
     Args:
-        model: A model folder or a hub name.
+        model: A model folder, a hub name, or the name of a model that ships with this package, such as ``nano-team``.
         subagent_model: Another model for the subagents, which runs in a separate engine. The two engines share the
             device. So limit the memory of each with `gpu_memory_utilization` or `kv_bytes`.
         engine_options: Additional arguments of vLLM, by name.
@@ -91,19 +156,22 @@ def vllm_policy(
     """
     from wideseek_baselines.engines.vllm import VllmEngine
 
-    settings = {name: options.pop(name) for name in VLLM_SETTINGS if name in options}
+    _check_models(model, subagent_model)
+    given: dict[str, Any] = dict(options)
+    settings = {name: given.pop(name) for name in VLLM_SETTINGS if name in given}
 
     def engine(name: str) -> Engine:
         return VllmEngine(name, **settings, options=dict(engine_options or {}))
 
     try:
-        return LLMPolicy(engine(_named(model)), subagent=_other(subagent_model, model, engine), **options)
+        return LLMPolicy(engine(_named(model)), subagent=_other(subagent_model, model, engine), **given)
     except MissingDependencyError as error:
         if find_spec("vllm") is not None:
             raise
         raise MissingDependencyError(VLLM_MISSING) from error  # its extra has everything else that is missing
 
 
+@sets_only_speed("concurrency", "timeout", "api_key_env", *_DRIVER)
 def openai_policy(
     base_url: str | None = None,
     model: str | None = None,
@@ -139,7 +207,9 @@ def openai_policy(
     from wideseek_baselines.engines.openai import OpenAIEngine
 
     if not base_url:
-        raise ConfigError("this policy needs a server: --base-url http://127.0.0.1:8000/v1")
+        address = "http://127.0.0.1:8000/v1"
+        how = option(f"base_url={address!r}", f"--base-url {address}")
+        raise ConfigError(f"this policy needs the address of a model server: {how}")
     address, tokenizer, extra = base_url, options.get("tokenizer"), dict(fields or {})
     thinking = options.get("thinking")
     if tokenizer is None and thinking is not None:
@@ -165,8 +235,15 @@ def openai_policy(
 
 def _named(model: str | None) -> str:
     if not model:
-        raise ConfigError("this policy needs a model: --model FOLDER (or --policy-arg model=…)")
+        raise ConfigError(f"this policy needs a model: {option('model=FOLDER', '--model FOLDER')}")
     return str(model)
+
+
+def _check_models(model: str | None, subagent_model: str | None) -> None:
+    """Check the folders or hub names, before importing an engine takes seconds."""
+    for each in (_named(model), subagent_model):
+        if each:
+            find_model(each)
 
 
 def _other(subagent_model: str | None, model: str | None, engine: Callable[[str], Engine]) -> Engine | None:

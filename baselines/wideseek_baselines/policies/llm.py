@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import atexit
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -22,6 +22,7 @@ from wideseek_baselines.rollout.options import DriverOptions
 from wideseek_baselines.tokens import History
 from wideseek_env.errors import ConfigError, WideSeekError
 from wideseek_env.game import Game
+from wideseek_env.llm.budget import Endpoint, TokenBudget
 from wideseek_env.llm.usage import Meter, Usage
 from wideseek_env.messages import Message, Role
 from wideseek_env.policy import EpisodeResult, Job, Turn
@@ -114,14 +115,15 @@ class LLMPolicy:
             return made[id(chosen)]
 
         first, second = model(lead, "lead"), model(subagent, "subagent")
-        several = first.engine is not second.engine
+        apart = first.engine is not second.engine
+        several = apart or first.adapter != second.adapter
         self.models: Mapping[Role, tuple[AgentModel, str]] = {
             "lead": (first, "lead" if several else ""),
             "single": (first, "lead" if several else ""),
             "subagent": (second, "subagent" if several else ""),
         }
-        """The model of each role, with its name in records. The name is "" if all roles use the same engine."""
-        self.engines: Sequence[Engine] = [first.engine, second.engine][: 1 + several]
+        """The model of each role, with its name in records. The name is "" if all roles use the same weights."""
+        self.engines: Sequence[Engine] = [first.engine, second.engine][: 1 + apart]
         """All engines, without duplicates."""
         names = [f"{e.info.name}:{Path(e.info.model).name or e.info.model}" for e in self.engines]
         self.name = name or "+".join(names)
@@ -131,6 +133,8 @@ class LLMPolicy:
         self._answer_tokens = answer_tokens
         self._driver = driver
         self._meter = Meter()
+        self.token_budget: TokenBudget | None = None
+        """The budget that `limit_tokens` set."""
         self._opened = False
         self._summariser: EngineSummariser | None = None
 
@@ -164,6 +168,35 @@ class LLMPolicy:
         if summariser is None or not isinstance(getattr(summariser.engine, "usage", None), Usage):
             return total
         return total - summariser.usage
+
+    def engines_of(self, roles: Collection[Role]) -> list[Engine]:
+        """The engines of these roles, without duplicates."""
+        chosen = {id(model.engine) for role, (model, _) in self.models.items() if role in roles}
+        return [engine for engine in self.engines if id(engine) in chosen]
+
+    def at(self, temperature: float) -> LLMPolicy:
+        """A policy with the same engines and another sampling temperature."""
+        lead, subagent = (self.models[role][0] for role in ("lead", "subagent"))
+        return LLMPolicy(
+            lead=lead.at(temperature),
+            subagent=subagent.at(temperature),
+            episode_tokens=self._episode_tokens,
+            answer_tokens=self._answer_tokens,
+            name=self.name,
+            driver=self._driver,
+        )
+
+    @property
+    def endpoints(self) -> tuple[Endpoint, ...]:
+        """The services that the engines use. Engines in this process use none."""
+        return tuple(each for engine in self.engines for each in getattr(engine, "endpoints", ()))
+
+    def limit_tokens(self, budget: TokenBudget) -> None:
+        """Count the tokens of all services in `budget`. When it is used up, the engines raise `EngineError`."""
+        self.token_budget = budget
+        for engine in self.engines:
+            if (limit := getattr(engine, "limit_tokens", None)) is not None:
+                limit(budget)
 
     def episode_policy(self, seed: int) -> LLMEpisodePolicy:
         """The policy of one episode with this seed."""

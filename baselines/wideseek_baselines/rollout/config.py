@@ -6,7 +6,7 @@ process, and `wideseek_baselines.cluster.pool.RayRollouts` runs them on many mac
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Mapping
+from collections.abc import Callable, Collection, Generator, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol, cast
 
@@ -16,6 +16,7 @@ from wideseek_baselines.rollout.jobs import Finished
 from wideseek_baselines.rollout.options import DriverOptions
 from wideseek_env.errors import ConfigError
 from wideseek_env.game import Game, GameConfig
+from wideseek_env.messages import Role
 from wideseek_env.policy import Job, make_policy
 from wideseek_env.reprs import short
 
@@ -56,7 +57,8 @@ class RolloutConfig:
             if not isinstance(self.policy, str):
                 called += f", which {getattr(self.policy, '__name__', short(self.policy))}() returned,"
             raise ConfigError(
-                f"{called} has no {', '.join(missing)}: use a language-model policy, such as vllm"
+                f"{called} is no language-model policy, whose tokens can be recorded: it has no {', '.join(missing)}. "
+                "Use the policy vllm, transformers or openai"
             )
         return cast(TeamPolicy, policy), game
 
@@ -70,8 +72,10 @@ class Rollouts(Protocol):
         """
         ...
 
-    def update_weights(self, weights: Weights, version: int) -> None:
-        """Replace the weights of every engine, between runs or during a run."""
+    def update_weights(self, weights: Weights, version: int, roles: Collection[Role] = ()) -> None:
+        """Replace the weights of the engines of `roles`, between runs or during a run. By default this affects all
+        engines.
+        """
         ...
 
     def sleep(self) -> None:

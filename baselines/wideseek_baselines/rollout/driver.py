@@ -8,9 +8,10 @@ lock-step driver.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterable, AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Collection, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager, nullcontext
+from typing import cast
 
 from wideseek_baselines.agents.base import GenerationRequest, TeamPolicy
 from wideseek_baselines.agents.summariser import EngineSummariser
@@ -21,8 +22,9 @@ from wideseek_baselines.rollout.engine_pool import EnginePool, OnLost
 from wideseek_baselines.rollout.jobs import Finished, Grouping
 from wideseek_baselines.rollout.options import DriverOptions
 from wideseek_baselines.rollout.tools import ToolPool
+from wideseek_env.errors import ConfigError
 from wideseek_env.game import Game
-from wideseek_env.messages import ToolCall, ToolResult
+from wideseek_env.messages import Role, ToolCall, ToolResult
 from wideseek_env.policy import Job
 from wideseek_env.summaries.policy_engine import PolicyEngine, attached_engine
 
@@ -61,6 +63,22 @@ class Driver:
     def engines(self) -> list[Engine]:
         """The policy's engines, or the engines that replaced them."""
         return self._pool.engines
+
+    def engines_of(self, roles: Collection[Role]) -> Sequence[Engine] | None:
+        """The policy's engines of these roles, as `update_weights` takes them. None means all, and so does no role.
+
+        Raises:
+            ConfigError: The policy does not tell which engines its roles have.
+        """
+        if not roles:
+            return None
+        engines_of = getattr(self.policy, "engines_of", None)
+        if engines_of is None:
+            raise ConfigError(
+                f"the policy {self.policy.name} has no engines_of(roles): use an LLMPolicy, or give all engines the "
+                "same weights"
+            )
+        return cast(Sequence[Engine], engines_of(roles))
 
     async def run(self, jobs: Iterable[Job] | AsyncIterable[Job]) -> AsyncIterator[Finished]:
         """Run every job. Yields each result when its episode has ended.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable
+from collections.abc import Collection, Generator, Iterable
 from contextlib import closing
 from types import TracebackType
 from typing import Self
@@ -15,6 +15,7 @@ from wideseek_baselines.rollout.driver import Driver
 from wideseek_baselines.rollout.jobs import Finished
 from wideseek_baselines.rollout.options import DriverOptions
 from wideseek_env.game import Game
+from wideseek_env.messages import Role
 from wideseek_env.policy import EpisodeResult, Job
 
 
@@ -67,9 +68,10 @@ class LocalRollouts:
         """Run every job. Yields the result of each job exactly once, when its episode has ended."""
         yield from background().iterate(self.driver.run(jobs))
 
-    def update_weights(self, weights: Weights, version: int) -> None:
-        """Replace the weights of every engine."""
-        background().run(self.driver.update_weights(weights, version))
+    def update_weights(self, weights: Weights, version: int, roles: Collection[Role] = ()) -> None:
+        """Replace the weights of the engines of `roles`. By default this affects all engines."""
+        engines = self.driver.engines_of(roles)
+        background().run(self.driver.update_weights(weights, version, engines=engines))
 
     def sleep(self) -> None:
         """Let the engines release their accelerator memory, if they can. No request may be in flight."""

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 from wideseek_baselines.tokens.encoding import Encoder, cut_marked, free_mark, mark_specials, pattern_of
 from wideseek_baselines.tokens.features import ANSWER, USER, Tools, calling, probe
 from wideseek_baselines.tokens.features import message as _message
+from wideseek_env.clean import clean_value
 from wideseek_env.errors import ConfigError
 from wideseek_env.messages import Message
 from wideseek_env.prompts import FULL
@@ -211,8 +212,8 @@ def _native(call: Mapping[str, Any], marked: Callable[[str], str]) -> dict[str, 
     function = call["function"]
     arguments: Any = marked(function["arguments"])
     try:
-        value = json.loads(arguments)
-    except ValueError:
+        value = clean_value(json.loads(arguments))
+    except (ValueError, RecursionError):
         value = None
     name = marked(function["name"])
     known = value if isinstance(value, dict) else arguments

@@ -9,13 +9,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from wideseek_baselines.model_names import find_model
+from wideseek_env.cli.effects import refuse
+from wideseek_env.cli.output import ResultGroup, is_quiet, result
+
 if TYPE_CHECKING:
     from wideseek_baselines.train.reporting.console import LiveView
 
 _PLAIN = "Print one line per step instead of a live view, also on a terminal."
 
 
-@click.group()
+@click.group(cls=ResultGroup)
 def train() -> None:
     """Train a model. `sft` learns from recorded episodes. `grpo` and `ppo` use reinforcement learning on the team's
     reward.
@@ -31,17 +35,20 @@ def train() -> None:
 
 @train.command()
 @click.option("--config", "file", type=click.Path(path_type=Path), help="TOML file with settings.")
+@click.option(
+    "--dry-run", is_flag=True,
+    help="Read the episodes, print an estimate of memory, tokens and steps, and exit. No model is loaded.",
+)  # fmt: skip
 @click.option("--explain", is_flag=True, help="List all settings with their defaults and meanings, and exit.")
 @click.option("--plain", is_flag=True, help=_PLAIN)
-@click.option("--quiet", is_flag=True, help="Print the result only.")
 @click.argument("settings", nargs=-1, metavar="[KEY=VALUE]…")
-def sft(file: Path | None, explain: bool, plain: bool, quiet: bool, settings: tuple[str, ...]) -> None:
+def sft(file: Path | None, dry_run: bool, explain: bool, plain: bool, settings: tuple[str, ...]) -> None:
     """Supervised warm start: the model learns to write what the agents in recorded episodes wrote.
 
     Give the same command again to resume an interrupted run.
     """
-    from wideseek_baselines.train.config.loading import explained, load_config
-    from wideseek_baselines.train.reporting.console import SUPERVISED, print_supervised
+    from wideseek_baselines.train.config.loading import described, explained, load_config
+    from wideseek_baselines.train.reporting.console import SUPERVISED, StepLines, print_supervised
     from wideseek_baselines.train.reporting.trackers import check_packages
 
     _require_torch()
@@ -49,23 +56,36 @@ def sft(file: Path | None, explain: bool, plain: bool, quiet: bool, settings: tu
     from wideseek_baselines.train.sft import SftConfig, run_sft
 
     if explain:
-        click.echo(explained(SftConfig))
+        result(lambda: described(SftConfig), explained(SftConfig))
         return
     config = load_config(SftConfig, file, settings)
+    if dry_run:
+        from wideseek_baselines.train.estimate import estimate_sft
+
+        found = estimate_sft(config)
+        result(lambda: found, "\n".join(found.lines()))
+        return
+    find_model(config.model.path)
     check_packages(config.trackers)
     with processes(config.model.device), ExitStack() as stack:
         first = is_main()
-        live = _live(config.out, SUPERVISED, plain=plain or quiet or not first)
+        live = _live(config.out, SUPERVISED, plain=plain or is_quiet() or not first)
         if live is not None:
             stack.enter_context(live)
         stack.enter_context(_told_when_stopped(config.out))
-        result = run_sft(config, None if quiet else live.on_step if live is not None else print_supervised)
+        lines = stack.enter_context(StepLines(config.out, print_supervised))
+        trained = run_sft(config, None if is_quiet() else live.on_step if live is not None else lines.on_step)
     if not first:
         return
-    losses = f", held-out loss {result.first_loss:.4f} → {result.best_loss:.4f}" if result.best_loss else ""
-    early = ", stopped early" if result.stopped_early else ""
-    left = f"; {result.left_out} sequences were too long" if result.left_out else ""
-    click.echo(f"{result.model}: {result.steps} steps, {result.tokens:,} tokens{losses}{early}{left}")
+    losses = (
+        f", held-out loss {trained.first_loss:.4f} → {trained.best_loss:.4f}" if trained.best_loss else ""
+    )
+    early = ", stopped early" if trained.stopped_early else ""
+    left = f"; {trained.left_out} sequences were too long" if trained.left_out else ""
+    result(
+        lambda: trained,
+        f"{trained.model}: {trained.steps} steps, {trained.tokens:,} tokens{losses}{early}{left}",
+    )
 
 
 def _run_options(command: Callable[..., None]) -> Callable[..., None]:
@@ -100,7 +120,6 @@ def _run_options(command: Callable[..., None]) -> Callable[..., None]:
                 help="List all settings with their defaults and meanings, and exit.",
             ),
             click.option("--plain", is_flag=True, help=_PLAIN),
-            click.option("--quiet", is_flag=True, help="Print the result only."),
             click.argument("settings", nargs=-1, metavar="[KEY=VALUE]…"),
         )
     ):
@@ -117,6 +136,7 @@ def grpo(**chosen: Any) -> None:
     Give the same command again to resume an interrupted run.
 
     \b
+      wideseek train grpo --preset nano-demo
       wideseek train grpo --preset nano-cpu model.path=runs/sft/model out=runs/grpo
       wideseek train grpo --preset qwen3-4b-8gpu out=runs/r1 --dry-run
     """
@@ -152,36 +172,57 @@ def _reinforce(
     count: int,
     explain: bool,
     plain: bool,
-    quiet: bool,
     settings: tuple[str, ...],
 ) -> None:
     """Read the configuration. Then print its documentation, print an estimate, or run the training."""
-    from wideseek_baselines.train.config.loading import explained, load_config, preset_file
+    from wideseek_baselines.engines.vllm_loading import check_installed
+    from wideseek_baselines.train.config.loading import described, explained, load_config, preset_file
     from wideseek_baselines.train.distributed import is_main, processes
     from wideseek_baselines.train.estimate import estimate
-    from wideseek_baselines.train.reporting.console import REINFORCED, print_step
+    from wideseek_baselines.train.reporting.console import (
+        REINFORCED,
+        StepLines,
+        held_out_change,
+        print_step,
+    )
+    from wideseek_baselines.train.reporting.log import read_log
     from wideseek_baselines.train.reporting.trackers import check_packages
+    from wideseek_baselines.train.reporting.untrained import check_trained
 
     if explain:
-        click.echo(explained(kind))
+        result(lambda: described(kind), explained(kind))
         return
     config = load_config(kind, file, settings, preset=preset_file(preset) if preset else None)
     if dry_run:
-        click.echo("\n".join(estimate(config, count).lines()))
+        checked = check_installed(config.engine.vllm, "engine.vllm")
+        found = estimate(config, count)
+        result(lambda: found, "\n".join(found.lines()))
+        if not checked:
+            click.echo("engine.vllm was not checked, because vLLM is not installed here", err=True)
         return
+    refuse("without --dry-run", "count")
+    find_model(config.model.path)
     check_packages(config.trackers)
     with processes(config.model.device), ExitStack() as stack:
         first = is_main()
-        live = _live(config.out, REINFORCED, plain=plain or quiet or not first)
+        live = _live(config.out, REINFORCED, plain=plain or is_quiet() or not first)
         if live is not None:
             stack.enter_context(live)
         stack.enter_context(_told_when_stopped(config.out))
-        on_step = None if quiet else live.on_step if live is not None else print_step
-        result = run(config, on_step=on_step, on_episode=live.on_episode if live is not None else None)
+        lines = stack.enter_context(StepLines(config.out, print_step))
+        on_step = None if is_quiet() else live.on_step if live is not None else lines.on_step
+        trained = run(config, on_step=on_step, on_episode=live.on_episode if live is not None else None)
     if not first:
         return
-    skipped = f", {result.skipped} updates skipped" if result.skipped else ""
-    click.echo(f"{result.model}: {result.steps} steps, {result.tokens:,} tokens trained on{skipped}")
+    skipped = f", {trained.skipped} updates skipped" if trained.skipped else ""
+    steps = read_log(trained.model.parent / "metrics.jsonl")
+    change = held_out_change(steps)
+    result(
+        lambda: trained,
+        f"{trained.model}: {trained.steps} steps, {trained.tokens:,} tokens trained on{skipped}"
+        + (f"\n{change}" if change else ""),
+    )
+    check_trained(steps, trained.tokens)
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from wideseek_baselines.train.model.critic import Critic, ValueHead
 from wideseek_baselines.train.model.forward import StateRow
 from wideseek_baselines.train.objective.losses import Loss, value_loss
 from wideseek_baselines.train.objective.metrics import MetricAccumulator
-from wideseek_baselines.train.optim.optimizer import Optimizer, Step
+from wideseek_baselines.train.optim.optimizer import PolicyOptimizer, Step
 
 COLUMNS = ("value", "return", "critic_weight")
 """The columns that the value loss needs: the value before the step, the target, and the weight of each token."""
@@ -108,7 +108,7 @@ class CriticFit:
 
 def fit_critic(
     critic: ValueHead | Critic,
-    optimizer: Optimizer,
+    optimizer: PolicyOptimizer,
     batches: Sequence[CriticBatch],
     options: ValueOptions,
     tokens_per_row: int,

@@ -11,9 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from wideseek_baselines.train.config.options import LoraOptions
+from wideseek_baselines.shipped_models import model_path
+from wideseek_baselines.train.config.options import LoraOptions, ModelOptions
 from wideseek_baselines.train.config.run import RunConfig
 from wideseek_baselines.train.ppo import PpoConfig
+from wideseek_baselines.train.rollouts.role_engines import role_engines
+from wideseek_baselines.train.sft import SftConfig, read_data
 from wideseek_env.errors import ConfigError
 
 
@@ -95,7 +98,7 @@ def shape_of(model: str) -> Shape:
     """
     if model in KNOWN:
         return KNOWN[model]
-    path = Path(model).expanduser() / "config.json"
+    path = Path(model_path(model)).expanduser() / "config.json"
     try:
         about: dict[str, Any] = json.loads(path.read_text("utf-8"))
         heads = about["num_attention_heads"]
@@ -140,6 +143,8 @@ class Estimate:
     limit."""
     read: int
     """Largest number of tokens that the trainer reads when it goes over the episodes of a step once."""
+    engines: int = 1
+    """Number of engines in each process that plays episodes."""
 
     def lines(self) -> list[str]:
         """The estimate as text."""
@@ -147,13 +152,70 @@ class Estimate:
             f"model                {self.weights / 1e6:,.1f} M weights",
             f"{'each trainer process' if self.processes > 1 else 'trainer':<21}" + _sum(self.trainer),
             *(f"  {name:<19}{_size(value)}" for name, value in self.trainer.items()),
-            "each engine          " + _sum(self.engine),
+            f"{'each engine' if self.engines == 1 else f'each of {self.engines} engines':<21}"
+            + _sum(self.engine),
             *(f"  {name:<19}{_size(value)}" for name, value in self.engine.items()),
             f"step                 {self.episodes:,} episodes of at most {self.conversations} conversations "
             "(one full delegation)",
             f"  generated          at most {self.generated:,} tokens",
             f"  trained on         at most {self.read:,} tokens, prompts and results included",
         ]
+
+
+@dataclass(frozen=True, slots=True)
+class SftEstimate:
+    """What a warm start will do: bytes of a training process, and sequences, tokens and steps."""
+
+    weights: int
+    """Number of weights of the model."""
+    trainer: dict[str, int]
+    """Bytes that each training process needs, by part."""
+    steps: int
+    """Steps of the whole run, if it does not end early."""
+    sequences: int
+    """Sequences that are trained on."""
+    held_out: int
+    """Sequences on which the held-out loss is measured."""
+    left_out: int
+    """Sequences that are longer than `max_tokens`."""
+    tokens: int
+    """Tokens that go through the model in training, prompts included."""
+    trained: int
+    """Tokens that the model learns to write, counted in every epoch."""
+
+    def lines(self) -> list[str]:
+        """The estimate as text."""
+        return [
+            f"model                {self.weights / 1e6:,.1f} M weights",
+            "trainer              " + _sum(self.trainer),
+            *(f"  {name:<19}{_size(value)}" for name, value in self.trainer.items()),
+            f"data                 {self.sequences:,} sequences to train on, {self.held_out:,} held out, "
+            f"{self.left_out:,} left out because they are longer than max_tokens",
+            f"run                  {self.steps:,} steps, if it does not end early",
+            f"  read               {self.tokens:,} tokens, prompts and results included",
+            f"  trained on         {self.trained:,} tokens",
+        ]
+
+
+def estimate_sft(config: SftConfig, processes: int = 1) -> SftEstimate:
+    """Estimate what a warm start needs. Reads the episodes and the tokenizer, but loads no model.
+
+    Raises:
+        ConfigError: There is nothing to train on, or the dimensions of the model are unknown.
+    """
+    shape, data = shape_of(config.model.path), read_data(config)
+    longest = max(len(sample) for sample in (*data.train, *data.held_out))
+    samples = [data.train[number] for step in data.plan for number in step]
+    return SftEstimate(
+        shape.weights,
+        _trainer_bytes(shape, config.model, max(config.tokens_per_row, longest), processes),
+        len(data.plan),
+        len(data.train),
+        len(data.held_out),
+        data.left_out,
+        sum(map(len, samples)),
+        sum(len(sample.places) for sample in samples),
+    )
 
 
 def estimate(config: RunConfig, processes: int = 1) -> Estimate:
@@ -166,39 +228,23 @@ def estimate(config: RunConfig, processes: int = 1) -> Estimate:
     """
     shape = shape_of(config.model.path)
     model, engine = config.model, config.engine
-    width = 2 if model.precision == "bfloat16" else 4
-    product = 4 if model.precision == "float32" else 2
     context = min(engine.context or shape.context, shape.context)
     joint = isinstance(config, PpoConfig) and config.value.view == "team" and config.value.context
     row = max(config.tokens_per_row, context, joint or 0)
-    layers = shape.layers * (shape.hidden if model.checkpoint_activations else shape.layer_numbers)
-    layers += shape.layer_numbers if model.checkpoint_activations else 0
     critic = isinstance(config, PpoConfig) and config.value.critic == "separate"
     referred = config.loss.kl > 0 or (isinstance(config, PpoConfig) and config.kl.coefficient > 0)
-    copies = 2 if critic else 1
-    adapters = shape.adapter_weights(model.lora)
-    trained = adapters or shape.weights
-    spread = {
-        "weights": copies * width * (shape.weights + adapters),
-        "gradients": copies * 4 * trained,
-        "Adam": copies * 8 * trained,
-        "float32 masters": copies * 4 * trained if model.precision == "bfloat16" else 0,
-        "reference": width * shape.weights if referred and not adapters else 0,
-    }
-    # Gathered at the same time: the weights outside the layers, one layer and the next. The first also has gradients,
-    # in their own type and in float32, in which they are summed.
-    gathered = width * (shape.outer_weights + 2 * shape.layer_weights)
-    gathered += 0 if adapters else (width + 4) * shape.outer_weights
-    few = processes > 1 and model.checkpoint_activations  # otherwise the backward pass keeps all of them
-    cast = shape.outer_weights + shape.layer_weights if few else shape.weights
-    trainer = {
-        **{name: -(-size // processes) for name, size in spread.items()},
-        "gathered": gathered if processes > 1 else 0,
-        "autocast copies": 2 * cast if model.precision == "autocast" else 0,
-        "activations": row * layers * product,
-        "logits": 3 * 4 * min(model.logits_chunk, row) * shape.vocab,
-    }
-    small = engine.dtype in ("bfloat16", "float16") or (engine.dtype is None and engine.kind == "vllm")
+    policies = 2 if config.roles.weights == "separate" else 1
+    trainer = _trainer_bytes(
+        shape,
+        model,
+        row,
+        processes,
+        policies=policies,
+        copies=policies + (1 if critic else 0),
+        adapters=2 if config.roles.weights == "adapters" else 1,
+        reference=referred,
+    )
+    small = engine.dtype in ("bfloat16", "float16") or (engine.dtype is None and engine.found == "vllm")
     number = 2 if small else 4
     per_engine = {
         "engine weights": number * shape.weights // engine.tensor_parallel,
@@ -212,14 +258,68 @@ def estimate(config: RunConfig, processes: int = 1) -> Estimate:
     episodes = config.tasks * config.group
     return Estimate(
         shape.weights,
-        {name: value for name, value in trainer.items() if value},
+        trainer,
         processes,
         per_engine,
         episodes,
         len(turns),
         episodes * said,
         episodes * len(turns) * context,
+        engines=role_engines(config).count,
     )
+
+
+def _trainer_bytes(
+    shape: Shape,
+    model: ModelOptions,
+    row: int,
+    processes: int,
+    *,
+    policies: int = 1,
+    copies: int = 1,
+    adapters: int = 1,
+    reference: bool = False,
+) -> dict[str, int]:
+    """The bytes that each training process needs, by part.
+
+    Args:
+        shape: The dimensions of the model.
+        model: How it computes.
+        row: Number of tokens that go through the model at the same time.
+        processes: Number of processes that share the weights.
+        policies: Number of policies: 2 if each role has a model.
+        copies: Number of trained models: the policies and a separate critic.
+        adapters: Number of adapters of the policy.
+        reference: Whether a reference model is loaded.
+    """
+    width = 2 if model.precision == "bfloat16" else 4
+    product = 4 if model.precision == "float32" else 2
+    layers = shape.layers * (shape.hidden if model.checkpoint_activations else shape.layer_numbers)
+    layers += shape.layer_numbers if model.checkpoint_activations else 0
+    adapter = shape.adapter_weights(model.lora)
+    more = (adapters - 1) * adapter
+    trained = copies * (adapter or shape.weights) + more
+    spread = {
+        "weights": width * (copies * (shape.weights + adapter) + more),
+        "gradients": 4 * trained,
+        "Adam": 8 * trained,
+        "float32 masters": 4 * trained if model.precision == "bfloat16" else 0,
+        "reference": width * shape.weights if reference and not adapter else 0,
+    }
+    # Gathered at the same time: the weights outside the layers, one layer and the next. The first also has gradients,
+    # in their own type and in float32, in which they are summed.
+    gathered = width * (shape.outer_weights + 2 * shape.layer_weights)
+    gathered += 0 if adapter else (width + 4) * shape.outer_weights
+    few = processes > 1 and model.checkpoint_activations  # otherwise the backward pass keeps all of them
+    cast = shape.outer_weights + shape.layer_weights if few else policies * shape.weights
+    parts = {
+        **{name: -(-size // processes) for name, size in spread.items()},
+        "gathered": gathered if processes > 1 else 0,
+        "autocast copies": 2 * cast if model.precision == "autocast" else 0,
+        "activations": row * layers * product,
+        "logits": 3 * 4 * min(model.logits_chunk, row) * shape.vocab,
+    }
+    return {name: value for name, value in parts.items() if value}
 
 
 def _sum(parts: dict[str, int]) -> str:

@@ -19,17 +19,19 @@ from wideseek_baselines.train import distributed
 from wideseek_baselines.train.config.loading import Count
 from wideseek_baselines.train.config.options import AdvantageOptions
 from wideseek_baselines.train.config.run import RunConfig
-from wideseek_baselines.train.data.packing import Sample, rows_of
+from wideseek_baselines.train.data.packing import Sample
 from wideseek_baselines.train.data.samples import mini_batches, rollout_samples
 from wideseek_baselines.train.data.task_sampler import TaskSampler
 from wideseek_baselines.train.loop import OnStep, ReinforcementRun, RunResult
 from wideseek_baselines.train.model.forward import reference_model, with_logprobs
-from wideseek_baselines.train.model.model import TokenModel, load_model
+from wideseek_baselines.train.model.model import TokenModel
+from wideseek_baselines.train.model.role_models import load_policy
 from wideseek_baselines.train.objective.advantages import Advantages, Floats, agent_advantages
 from wideseek_baselines.train.objective.losses import policy_loss
 from wideseek_baselines.train.objective.metrics import MetricAccumulator
 from wideseek_baselines.train.objective.role_metrics import role_metrics
-from wideseek_baselines.train.optim.optimizer import Optimizer
+from wideseek_baselines.train.optim.optimizer import PolicyOptimizer
+from wideseek_baselines.train.optim.role_optimizers import policy_optimizer, step_metrics
 from wideseek_baselines.train.prefetch import RolloutPrefetcher
 from wideseek_baselines.train.reporting.throughput import throughput_metrics, work_metrics
 from wideseek_baselines.train.reporting.untrained import untrained_groups
@@ -84,9 +86,9 @@ def run_grpo(
         DivergedError: Gradients were not finite several steps in a row.
     """
     with RolloutManager(config, game, on_episode) as manager:
-        model = load_model(config.model)
+        model = load_policy(config)
         reference = reference_model(config.model, model) if config.loss.kl > 0 else None
-        optimizer = Optimizer(model.named_parameters(), config.optim, config.steps * config.updates)
+        optimizer = policy_optimizer(model, config.optim, config.steps * config.updates)
         sampler = TaskSampler(manager.tasks, config.seed, config.widths, config.steps * config.tasks)
         with (
             ReinforcementRun(config, manager, model, model, {"policy": optimizer}, on_step) as run,
@@ -113,7 +115,7 @@ def run_grpo(
                     prefetcher.wait()
                     run.finish(
                         {
-                            **rollout_metrics(batch.rollouts, run.step),
+                            **rollout_metrics(batch.rollouts, run.step, config.moving_roles),
                             "groups": batch.advantages.groups,
                             "zero_variance_groups": batch.advantages.zero_variance,
                             "failed_episodes": len(batch.errors),
@@ -122,7 +124,9 @@ def run_grpo(
                             "train_seconds": trained - began,
                         },
                         tokens,
-                        untrained_groups(batch.rollouts, batch.advantages, config.advantage, metrics),
+                        untrained_groups(
+                            batch.rollouts, batch.advantages, config.advantage, config.loss, metrics
+                        ),
                     )
                 run.after_step()
         return run.result
@@ -169,7 +173,7 @@ def draw(
 def train_step(
     model: TokenModel,
     reference: TokenModel | None,
-    optimizer: Optimizer,
+    optimizer: PolicyOptimizer,
     rollouts: Sequence[Rollout],
     advantages: Sequence[float] | np.ndarray[Any, np.dtype[np.float64]],
     config: GrpoConfig,
@@ -212,12 +216,12 @@ def train_step(
             with_logprobs(samples, reference, "reference", config.tokens_per_row) for samples in batches
         ]
 
-    metrics, norms = MetricAccumulator(), []
+    metrics, done = MetricAccumulator(), []
     losses: list[Tensor] = []
     for epoch in range(config.epochs):
         for number in random.permutation(len(batches)) if epoch else range(len(batches)):
             model.train()
-            for row in rows_of(batches[number], config.tokens_per_row):
+            for row in model.rows(batches[number], config.tokens_per_row):
                 row = row.to(model.device)
                 scores = model(row, temperature=row.columns["temperature"], entropies=True)
                 loss = policy_loss(
@@ -240,18 +244,16 @@ def train_step(
                         row.columns["role"], scores.logprobs, scores.entropies, row.columns.get("reference")
                     )
                 )
-            done = optimizer.step()
-            norms.append(done.norm)
+            done.append(optimizer.step())
     result = {
         **metrics.result(),
         "dropped_turns": float(dropped),
-        "optimizer_steps": float(len(norms)),
+        "optimizer_steps": float(len(done)),
     }
-    if norms:
+    if done:
         result |= {
-            "loss": distributed.summed(float(sum(losses)))[0] / len(norms),
-            "gradient_norm": float(np.mean(norms)),
-            "lr": done.lr,
+            "loss": distributed.summed(float(sum(losses)))[0] / len(done),
+            **step_metrics(done),
             **work_metrics(
                 model,
                 [sample for samples in batches for sample in samples],

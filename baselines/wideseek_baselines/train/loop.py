@@ -20,23 +20,26 @@ from torch import nn
 
 from wideseek_baselines.checksums import about_model
 from wideseek_baselines.engines.base import EngineError
+from wideseek_baselines.model_settings import settings_text
 from wideseek_baselines.train import distributed
 from wideseek_baselines.train.config.loading import config_to_dict
 from wideseek_baselines.train.config.options import CheckpointOptions, ModelOptions, OptimOptions, TrackerName
 from wideseek_baselines.train.config.resuming import refuse_changes
-from wideseek_baselines.train.config.run import RunConfig
+from wideseek_baselines.train.config.run import RunConfig, policy_options
 from wideseek_baselines.train.model import checkpoint
 from wideseek_baselines.train.model.export import export, recover
 from wideseek_baselines.train.model.model import TokenModel
-from wideseek_baselines.train.optim.optimizer import Optimizer
+from wideseek_baselines.train.optim.optimizer import PolicyOptimizer
 from wideseek_baselines.train.reporting.log import RunLog
 from wideseek_baselines.train.reporting.monitor import Monitor
+from wideseek_baselines.train.reporting.recorded import RECORD, training_record
 from wideseek_baselines.train.reporting.trackers import TrackerRun, Trackers
 from wideseek_baselines.train.rollouts.manager import RolloutManager
 from wideseek_baselines.train.stopping import Stopping
 from wideseek_env.errors import ConfigError
-from wideseek_env.evaluation.progress import announced_steps
+from wideseek_env.evaluation.progress import PROGRESS, announced_steps
 from wideseek_env.files import is_temporary
+from wideseek_env.provenance.kinds import check_kind
 
 OnStep = Callable[[Mapping[str, Any]], None]
 """A function that is called with the metrics of every step and every evaluation, on the first process only."""
@@ -68,7 +71,7 @@ class RunResult:
     """The result of a run of reinforcement learning."""
 
     model: Path
-    """The Hugging Face folder of the trained model."""
+    """The Hugging Face folder of the trained model. If each role has weights, it has a folder for each role."""
     steps: int
     tokens: int
     """Generated tokens that were trained on. If the run was resumed, all its parts count."""
@@ -99,7 +102,7 @@ class Run:
         steps: int,
         model: TokenModel,
         module: nn.Module,
-        optimizers: Mapping[str, Optimizer],
+        optimizers: Mapping[str, PolicyOptimizer],
         data: str,
         on_step: OnStep | None = None,
         state: Mapping[str, Any] | None = None,
@@ -123,8 +126,10 @@ class Run:
         self._on_step = on_step
         self._stack = ExitStack()
         self._notices: list[str] = []
+        distributed.from_main(lambda: check_kind(self.out, "train"))
         distributed.from_main(self._clear_remains)
         self._resume()
+        self._recorded = training_record(self.out, type(config).__name__, self.state)
         self.stopping = Stopping(self._save_stopped)
         """Use it as a ``with`` block around the steps. If Ctrl-C or SIGTERM stops the run, a checkpoint is written."""
         self._saved = self.step
@@ -133,6 +138,8 @@ class Run:
     def __enter__(self) -> Self:
         with ExitStack() as stack:
             if distributed.is_main():
+                if self.step < self.steps:  # a run that is complete keeps its record
+                    self._recorded.write()
                 stack.enter_context(announced_steps(self.out, self.steps, lambda: self.step))
             self._log = stack.enter_context(RunLog(self.out / "metrics.jsonl", self.step or -1))
             if distributed.is_main():
@@ -173,8 +180,22 @@ class Run:
         self._save_kept()
 
     def export(self) -> None:
-        """Write the model as a Hugging Face folder."""
-        export(self._model.causal, self._settings.model.path, self.out / "model", {"step": self.step})
+        """Write the model as a Hugging Face folder. If it has several parts, each has a folder in `model`."""
+        for name, part in self._model.parts.items():
+            export(
+                part.causal,
+                self._settings.model.path,
+                self.out / "model" / name,
+                {"step": self.step},
+                settings=self.model_settings,
+                adapter=part.adapter,
+                adapter_folder=self.out / "adapter" / name,
+            )
+
+    @property
+    def model_settings(self) -> str:
+        """The settings that the exported model carries, as TOML text. Empty if it carries none."""
+        return ""
 
     def keep_state(self) -> None:
         """Remember the state at the end of a step. A run that is stopped in the next step is saved with this state."""
@@ -202,10 +223,11 @@ class Run:
     def _clear_remains(self) -> None:
         """Remove what a killed run left in `out`."""
         checkpoint.clear_remains(self.out / "checkpoints")
-        for name in ("model", "adapter"):
-            recover(self.out / name)
+        for part in self._model.parts:
+            for name in ("model", "adapter"):
+                recover(self.out / name / part)
         for path in self.out.iterdir() if self.out.is_dir() else ():
-            if is_temporary(path, ("metrics.jsonl",)):
+            if is_temporary(path, ("metrics.jsonl", RECORD, PROGRESS)):
                 path.unlink(missing_ok=True)
 
     def is_due(self, every: int) -> bool:
@@ -217,6 +239,11 @@ class Run:
         """The number of optimizer steps that were skipped so far."""
         return sum(optimizer.skipped for optimizer in self._optimizers.values())
 
+    @property
+    def _annealed(self) -> bool:
+        """Whether the reward depends on the share of the run that is done."""
+        return False
+
     def _resume(self) -> None:
         out = self._settings.out
         found = checkpoint.load_latest(self.out / "checkpoints")
@@ -224,14 +251,13 @@ class Run:
             return
         if not self._settings.resume:
             raise ConfigError(f"{out} has a run already: choose another out, or set resume=true")
-        refuse_changes(out, self._settings, found.position, self.state)
+        refuse_changes(out, self._settings, found.position, self.state, annealed=self._annealed)
         found.restore(self._module)
         for name, optimizer in self._optimizers.items():
             optimizer.load_state_dict(found.optimizer[name])
         if found.damaged:
-            checkpoint.set_aside(found.damaged)
-            names = ", ".join(path.name for path in found.damaged)
-            self._notices.append(f"damaged checkpoints were not used: {names}")
+            checkpoint.set_aside(list(found.damaged))
+            self._notices += found.damaged.values()
         kept: dict[str, Any] = {k: self.state[k] for k in ("settings", "game") if k in self.state}
         self.step, self.state = found.step, {**found.position, **kept}
 
@@ -259,21 +285,26 @@ class ReinforcementRun(Run):
         manager: RolloutManager,
         model: TokenModel,
         module: nn.Module,
-        optimizers: Mapping[str, Optimizer],
+        optimizers: Mapping[str, PolicyOptimizer],
         on_step: OnStep | None = None,
         state: Mapping[str, Any] | None = None,
     ) -> None:
+        self._manager = manager
         tasks = hashlib.sha256("\n".join(task.id for task in manager.tasks).encode()).hexdigest()
         first = {"drawn": 0, "evaluated": None, "monitor": {}, "game": manager.game_record, **(state or {})}
         super().__init__(config, config.steps, model, module, optimizers, tasks, on_step, first)
         self._config = config
-        self._manager = manager
         self._monitor = Monitor(config.collapse, self.state["monitor"])
         self.state["monitor"] = self._monitor.state
 
+    @property
+    def _annealed(self) -> bool:
+        return self._manager.annealed
+
     def _begin(self) -> None:
+        parts = self._model.parts
         if self.step and distributed.from_main(
-            lambda: about_model(self.out / "model").get("step") != self.step
+            lambda: any(about_model(self.out / "model" / name).get("step") != self.step for name in parts)
         ):
             self.export()  # the run was killed after it had saved this step
         if self.step >= self.steps:
@@ -320,6 +351,12 @@ class ReinforcementRun(Run):
                 self.save()
                 self.export()
             self.stopping.check()
+
+    @property
+    def model_settings(self) -> str:
+        """The game and the engine's settings of this run, as TOML text."""
+        options = policy_options(self._config.model.path, self._config.engine)
+        return settings_text(self._manager.game, options)
 
     @property
     def _evaluation_due(self) -> bool:

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from wideseek_baselines.tokens.loading import load_tokenizer
 from wideseek_baselines.tokens.record import Rollout
 from wideseek_baselines.train import distributed
 from wideseek_baselines.train.config.loading import NotNegative, Positive
@@ -33,7 +34,7 @@ from wideseek_baselines.train.critic_steps import (
     fit_critic,
 )
 from wideseek_baselines.train.data.joint_state import CriticInputs, joint_inputs, own_inputs
-from wideseek_baselines.train.data.packing import Sample, rows_of
+from wideseek_baselines.train.data.packing import Sample
 from wideseek_baselines.train.data.samples import SampleBatch, by_agent, mini_batches, rollout_samples, spans
 from wideseek_baselines.train.data.task_sampler import TaskSampler
 from wideseek_baselines.train.loop import OnStep, ReinforcementRun, RunResult
@@ -46,15 +47,17 @@ from wideseek_baselines.train.model.forward import (
     values_of,
     with_logprobs,
 )
-from wideseek_baselines.train.model.model import TokenModel, layers_of, load_causal, load_model
+from wideseek_baselines.train.model.model import TokenModel, layers_of, load_causal
+from wideseek_baselines.train.model.role_models import load_policy
 from wideseek_baselines.train.model.sharding import sharded
 from wideseek_baselines.train.objective.advantages import agent_gae
 from wideseek_baselines.train.objective.losses import k3, policy_loss
 from wideseek_baselines.train.objective.metrics import MetricAccumulator
 from wideseek_baselines.train.objective.role_metrics import role_metrics
-from wideseek_baselines.train.optim.optimizer import Optimizer
+from wideseek_baselines.train.optim.optimizer import Optimizer, PolicyOptimizer
+from wideseek_baselines.train.optim.role_optimizers import policy_optimizer, step_metrics
 from wideseek_baselines.train.prefetch import RolloutPrefetcher
-from wideseek_baselines.train.reporting.throughput import throughput_metrics, work_metrics
+from wideseek_baselines.train.reporting.throughput import critic_work, throughput_metrics, work_metrics
 from wideseek_baselines.train.reporting.untrained import untrained_turns
 from wideseek_baselines.train.rollouts.manager import OnEpisode, RolloutManager
 from wideseek_baselines.train.rollouts.metrics import rollout_metrics
@@ -140,15 +143,16 @@ def run_ppo(
     """Train with the given settings. A run that was interrupted resumes. Arguments and errors are those of
     `run_grpo`.
     """
+    check_tokens(config)
     with RolloutManager(config, game, on_episode) as manager:
-        model = load_model(config.model)
+        model = load_policy(config)
         reference = (
             reference_model(config.model, model) if config.kl.coefficient > 0 or config.loss.kl > 0 else None
         )
         critic = new_critic(config, model)
         steps = (config.steps - config.value.warmup_steps) * config.updates
-        optimizers = {
-            "policy": Optimizer(model.named_parameters(), config.optim, steps),
+        optimizers: dict[str, PolicyOptimizer] = {
+            "policy": policy_optimizer(model, config.optim, steps),
             "critic": Optimizer(critic.named_parameters(), config.critic_optim, config.critic_steps),
         }
         trained = nn.ModuleDict({"policy": model, "critic": critic})
@@ -174,7 +178,7 @@ def run_ppo(
                     warm = run.step >= config.value.warmup_steps
                     run.finish(
                         {
-                            **rollout_metrics(rollouts, run.step),
+                            **rollout_metrics(rollouts, run.step, config.moving_roles),
                             "failed_episodes": len(errors),
                             **throughput_metrics(metrics, done - began, model.device),
                             **prefetcher.metrics(rollouts),
@@ -187,6 +191,22 @@ def run_ppo(
                     )
                 run.after_step()
         return run.result
+
+
+def check_tokens(config: PpoConfig) -> None:
+    """Check that a critic of the joint state can read the tokens of all agents.
+
+    Raises:
+        ConfigError: The model of the frozen roles has another tokenizer than the policy.
+    """
+    frozen = config.roles.frozen
+    if config.value.view != "team" or frozen is None:
+        return
+    if load_tokenizer(config.model.path).get_vocab() != load_tokenizer(frozen).get_vocab():
+        raise ConfigError(
+            f"a critic with value.view=team reads the tokens of all agents, but {frozen} has another tokenizer than "
+            f"{config.model.path}: set value.view=own, or roles.frozen to a model with the same tokenizer"
+        )
 
 
 def draw(
@@ -436,13 +456,13 @@ def whitened(batches: Sequence[Prepared]) -> list[Prepared]:
 def train_step(
     model: TokenModel,
     critic: ValueHead | Critic,
-    optimizers: Mapping[str, Optimizer],
+    optimizers: Mapping[str, PolicyOptimizer],
     batches: Sequence[Prepared],
     config: PpoConfig,
     step: int,
 ) -> dict[str, float]:
     """Update policy and critic on the mini-batches of a step. Returns the metrics of the step."""
-    metrics, norms = MetricAccumulator(), []
+    metrics, done = MetricAccumulator(), []
     losses: list[Tensor] = []
     critic_fit = CriticFit()
     random = np.random.default_rng([config.seed, 5, step])
@@ -452,7 +472,7 @@ def train_step(
         for number in random.permutation(len(batches)):
             model.train()
             critic.train()
-            for row in rows_of(batches[number].samples, config.tokens_per_row):
+            for row in model.rows(batches[number].samples, config.tokens_per_row):
                 row = row.to(model.device)
                 scores = model(row, temperature=row.columns["temperature"], entropies=True)
                 loss = policy_loss(
@@ -480,8 +500,7 @@ def train_step(
                     total = total + config.value_weight * fit.value
                     critic_fit.add(fit)
                 total.backward()
-            done = optimizers["policy"].step()
-            norms.append(done.norm)
+            done.append(optimizers["policy"].step())
             if config.joint_updates:
                 critic_fit.stepped(optimizers["critic"].step())
     if not (warm and config.joint_updates):
@@ -491,17 +510,45 @@ def train_step(
             critic, optimizers["critic"], seen, config.value, config.tokens_per_row, apart
         )
     result = metrics.result() | critic_fit.result()
-    result["optimizer_steps"] = float(len(norms))
+    result["optimizer_steps"] = float(len(done))
     (loss_sum,) = distributed.summed(float(sum(losses)))
     samples = [sample for batch in batches for sample in batch.samples]
-    if norms:
-        result |= {"loss": loss_sum / len(norms), "gradient_norm": float(np.mean(norms)), "lr": done.lr}
-        result |= work_metrics(model, samples, updates=config.epochs)
+    if done:
+        result |= {"loss": loss_sum / len(done), **step_metrics(done)}
     if batches:
+        result |= work_of_step(model, critic, batches, config, warm=warm)
         result |= critic_metrics(samples)
         divergences = [batch.divergence for batch in batches if np.isfinite(batch.divergence)]
         result |= {"kl_penalty": float(np.mean(divergences))} if divergences else {}
     return result
+
+
+def work_of_step(
+    model: TokenModel,
+    critic: ValueHead | Critic,
+    batches: Sequence[Prepared],
+    config: PpoConfig,
+    *,
+    warm: bool,
+) -> dict[str, float]:
+    """How much `prepare` and `train_step` computed (`work_metrics`): by the policy, the reference model and a separate
+    critic. A value head is too small to count.
+
+    Args:
+        model: The policy.
+        critic: The critic.
+        batches: The mini-batches of the step.
+        config: The settings.
+        warm: Whether the policy was trained too.
+    """
+    samples = [sample for batch in batches for sample in batch.samples]
+    forward = 1 + int("reference" in samples[0].columns)
+    found = work_metrics(model, samples, updates=config.epochs if warm else 0, forward=forward)
+    if isinstance(critic, Critic):
+        read = [sample for batch in batches for sample in batch.critic.samples]
+        work = critic_work(critic, read, updates=config.value.epochs, forward=1)
+        found = {name: value + work[name] for name, value in found.items()}
+    return found
 
 
 def adapted(coefficient: float, divergence: float | None, options: KlOptions) -> float:

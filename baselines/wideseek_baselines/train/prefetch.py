@@ -101,7 +101,10 @@ class RolloutPrefetcher(Generic[T]):
             "generated_tokens_per_second": generated / self.seconds,
         }
         if self._config.max_off_policy_steps:
-            metrics |= {"wait_seconds": self.waited, "version_lag": version_lag(rollouts, self._run.step)}
+            metrics |= {
+                "wait_seconds": self.waited,
+                "version_lag": version_lag(rollouts, self._run.step, self._config.moving_roles),
+            }
         return metrics
 
     def _timed(self, position: int) -> tuple[T, int, float]:

@@ -109,6 +109,49 @@ class SftResult:
     """Number of sequences that were left out because they were longer than `max_tokens`."""
 
 
+@dataclass(frozen=True, slots=True)
+class SftData:
+    """The sequences of a warm start, and the plan of its steps."""
+
+    train: list[Sample]
+    held_out: list[Sample]
+    plan: list[list[int]]
+    """For each step the numbers of its sequences in `train`."""
+    left_out: int
+    """Number of sequences that are longer than `max_tokens`."""
+
+
+def read_data(config: SftConfig) -> SftData:
+    """Read and split the sequences of a warm start. No model is loaded, only its tokenizer.
+
+    Raises:
+        ConfigError: No sequence is left to train on. The message says why.
+        TrajectoryError: A file cannot be read.
+    """
+    from wideseek_baselines.tokens import ChatTemplate
+
+    template = ChatTemplate(config.model.path, thinking=config.thinking, history=config.history)
+    lessons = read_lessons(config.data, template, roles=config.roles, min_score=config.min_score)
+    kept = thinned(lessons, config.subagent_share, config.seed)
+    if not kept:
+        raise ConfigError(
+            f"nothing to train on: subagent_share={config.subagent_share:g} leaves none of the {len(lessons)} "
+            "sequences, which are all of subagents. Raise it"
+        )
+    fitting = [lesson for lesson in kept if len(lesson.sample) <= config.max_tokens]
+    if not fitting:
+        shortest = min(len(lesson.sample) for lesson in kept)
+        raise ConfigError(
+            f"nothing to train on: each of the {len(kept)} sequences is longer than max_tokens={config.max_tokens}, "
+            f"and the shortest has {shortest:,} tokens. Raise max_tokens"
+        )
+    train, held_out = held_out_split(fitting, config.held_out, config.seed)
+    if config.learn == "everything":
+        train = [whole(sample) for sample in train]
+    plan = batches([len(sample) for sample in train], config.batch_tokens, config.epochs, config.seed)
+    return SftData(train, held_out, plan[: config.max_steps], len(kept) - len(fitting))
+
+
 def run_sft(config: SftConfig, on_step: OnStep | None = None) -> SftResult:
     """Train with the given settings. A run that was interrupted resumes and gets the same result.
 
@@ -120,20 +163,8 @@ def run_sft(config: SftConfig, on_step: OnStep | None = None) -> SftResult:
         ConfigError: A setting does not fit, or `out` has a run with other data or settings.
         DivergedError: Gradients were not finite several steps in a row.
     """
-    from wideseek_baselines.tokens import ChatTemplate
-
-    template = ChatTemplate(config.model.path, thinking=config.thinking, history=config.history)
-    lessons = read_lessons(config.data, template, roles=config.roles, min_score=config.min_score)
-    lessons = thinned(lessons, config.subagent_share, config.seed)
-    fitting = [lesson for lesson in lessons if len(lesson.sample) <= config.max_tokens]
-    if not fitting:
-        raise ConfigError(f"every sequence is longer than max_tokens={config.max_tokens}: raise it")
-    train, held_out = held_out_split(fitting, config.held_out, config.seed)
-    if config.learn == "everything":
-        train = [whole(sample) for sample in train]
-    plan = batches([len(sample) for sample in train], config.batch_tokens, config.epochs, config.seed)
-    plan = plan[: config.max_steps]
-
+    data = read_data(config)
+    train, held_out, plan = data.train, data.held_out, data.plan
     model = load_model(config.model)
     optimizer = Optimizer(model.named_parameters(), config.optim, len(plan))
     torch.manual_seed(config.seed)  # before the first step only: a checkpoint restores the generators
@@ -189,7 +220,7 @@ def run_sft(config: SftConfig, on_step: OnStep | None = None) -> SftResult:
         state["best"],
         state["stopped"] and run.step < len(plan),
         state["tokens"],
-        len(lessons) - len(fitting),
+        data.left_out,
     )
 
 

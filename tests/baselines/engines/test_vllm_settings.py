@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import enum
 import importlib.machinery
 import os
+import re
 import sys
 import types
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import pytest
 
@@ -18,6 +21,7 @@ from wideseek_baselines.engines import process_guard
 from wideseek_baselines.engines.base import EngineLostError, Request, Sampling
 from wideseek_baselines.engines.process_guard import ProcessGuard
 from wideseek_baselines.engines.vllm import VllmEngine
+from wideseek_baselines.engines.vllm_values import described, fits
 from wideseek_env.errors import ConfigError
 
 
@@ -35,6 +39,12 @@ from wideseek_env.errors import ConfigError
             {"options": {"logprobs_mode": "raw_logprobs"}},
             "works only with logprobs_mode='processed_logprobs'",
         ),
+        ({"seed": "x"}, "seed must be a whole number, not 'x'"),
+        ({"seed": None}, "seed must be a whole number"),
+        ({"enforce_eager": "hot"}, "enforce_eager must be true or false, not 'hot'"),
+        ({"enforce_eager": 1}, "enforce_eager must be true or false"),
+        ({"gpu_memory_utilization": "hot"}, "gpu_memory_utilization"),
+        ({"gpu_memory_utilization": True}, "gpu_memory_utilization"),
         ({"options": {"worker_extension_cls": "x"}}, "worker_extension_cls"),
         ({"options": {"max_model_len": 10}}, "set context instead"),
         ({"options": {"max_num_seqs": 10}}, "set max_requests instead"),
@@ -188,7 +198,7 @@ def test_a_failed_start_leaves_no_guard(
     close = ProcessGuard.close
     monkeypatch.setattr(ProcessGuard, "close", lambda self: (closed.append(self), close(self))[1])
     fake.error = RuntimeError("out of memory")
-    with pytest.raises(ConfigError, match=r"could not load .* out of memory"):
+    with pytest.raises(ConfigError, match=r"could not load .*: out of memory"):
         start(folder)
     (guard,) = closed
     assert guard.pid is None
@@ -216,3 +226,108 @@ def test_a_misspelt_argument_is_refused_before_anything_is_loaded(
     with pytest.raises(ConfigError, match=f"no engine argument {name!r}.*{says}|{says}"):
         VllmEngine("anything", options={name: 1})
     assert not fake.started
+
+
+@pytest.mark.parametrize(
+    ("value", "says"),
+    [
+        ("hot", "options.max_num_batched_tokens must be a whole number or none, not 'hot'"),
+        ([1], "must be a whole number or none, not [1]"),
+        ({"a": 1}, "must be a whole number or none, not {'a': 1}"),
+        (1.5, "must be a whole number or none, not 1.5"),
+        (True, "must be a whole number or none, not True"),
+    ],
+)
+def test_a_value_of_a_wrong_type_is_refused_before_anything_is_loaded(
+    fake: FakeVllm, value: Any, says: str
+) -> None:
+    with pytest.raises(ConfigError, match=re.escape(says)):
+        VllmEngine("anything", options={"max_num_batched_tokens": value})
+    VllmEngine("anything", options={"max_num_batched_tokens": 5})
+    VllmEngine("anything", options={"max_num_batched_tokens": None})
+    assert not fake.started
+
+
+@pytest.mark.parametrize(
+    ("error", "memory"),
+    [
+        (RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB"), True),
+        (ValueError("No available memory for the cache blocks. Try increasing gpu_memory_utilization"), True),
+        (ValueError("Free memory on device (3.1/79.1 GiB) on startup is less than desired"), True),
+        (ValueError("16.0 GiB KV cache is needed, which is larger than the available KV cache memory"), True),
+        (MemoryError(), True),
+        (OSError("[Errno 12] Cannot allocate memory"), True),
+        (ValueError("Input should be a valid integer [input_value='hot', input_type=str]"), False),
+        (TypeError("kv_cache_memory_bytes has no memory too small"), False),
+        (ValueError("max_num_batched_tokens (8) is smaller than max_model_len (64)"), False),
+        (ValueError("gpu_memory_utilization must be positive"), False),
+        (NotImplementedError("fp8 is not supported on this platform"), False),
+        (AssertionError(), False),
+    ],
+)
+def test_the_cause_comes_first_and_memory_only_if_it_is_the_cause(
+    fake: FakeVllm, folder: Path, error: Exception, memory: bool
+) -> None:
+    fake.error = error
+    with pytest.raises(ConfigError) as told:
+        start(folder)
+    first = str(error) or type(error).__name__
+    assert str(told.value).startswith(f"vLLM could not load {folder}: {first}")
+    assert ("This is too little memory: lower the context" in str(told.value)) == memory
+
+
+def test_the_failure_of_a_process_points_to_what_it_wrote(fake: FakeVllm, folder: Path) -> None:
+    fake.error = RuntimeError(
+        "Engine core initialization failed. See root cause above. Failed core proc(s): {}"
+    )
+    with pytest.raises(ConfigError, match=r": one of its processes failed, and wrote the reason to stderr"):
+        start(folder)
+
+
+class Colour(enum.Enum):
+    """An enumeration."""
+
+    RED = 1
+
+
+@dataclasses.dataclass
+class Inner:
+    """A table."""
+
+    size: int = 0
+
+
+@pytest.mark.parametrize(
+    ("annotation", "right", "wrong", "says"),
+    [
+        (int, [0, -3], ["1", 1.0, True, None, [1]], "a whole number"),
+        (float, [1, 1.5], ["1", False, None], "a number"),
+        (bool, [True, False], [1, 0, "true", None], "true or false"),
+        (str, ["", "x", Path("x")], [1, True, None, ["x"]], "text"),
+        (int | None, [1, None], ["none"], "a whole number or none"),
+        (Literal["a", "b"], ["a"], ["c", 1, None], "one of a, b"),
+        (Literal[1, 8], [8], [2, "8", True], "one of 1, 8"),
+        (Literal["auto"] | int, ["auto", 3], ["x", True], "one of auto or a whole number"),
+        (list[int], [[], [1]], [1, "1", ["a"], {"a": 1}], "a list (each item a whole number)"),
+        (set[str], [["a"], {"a"}], ["a", [1]], "a list (each item text)"),
+        (dict[str, Any], [{}, {"a": [1]}], ["a", [1]], "a table"),
+        (dict[str, int], [{"a": 1}], [{"a": "b"}], "a table"),
+        (Inner, [{"size": 1}, Inner()], [1, "x"], "a table"),
+        (Colour, [Colour.RED, "RED", 1], [1.5, [1]], "one of RED"),
+        (Annotated[int, "positive"], [1], ["x"], "a whole number"),
+        (
+            list[str | int] | None,
+            [None, ["a", 1]],
+            [[1.5], "a"],
+            "a list (each item text or a whole number) or none",
+        ),
+        (Any, [1, "x", None], [], "any value"),
+        (dict[str, Any] | Callable[[Any], Any], [{}, len], [], "a table or any value"),
+    ],
+    ids=str,
+)
+def test_values_and_annotations(annotation: Any, right: list[Any], wrong: list[Any], says: str) -> None:
+    assert [each for each in right if not fits(each, annotation)] == []
+    assert [each for each in wrong if fits(each, annotation)] == []
+    if wrong:
+        assert described(annotation) == says

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import pytest
 
-from wideseek_baselines.engines.weights import check_shapes, save_tensors, tensor_shapes
+from wideseek_baselines.engines.weights import check_shapes, saved_tensors, tensor_shapes
 from wideseek_env.errors import ConfigError
 
 torch = pytest.importorskip("torch")
@@ -29,8 +28,7 @@ def shapes() -> dict[str, tuple[int, ...]]:
 
 @pytest.mark.parametrize("shard", [1, 10**9])
 def test_named_tensors_come_back_from_the_files(shard: int) -> None:
-    folder = save_tensors(iter(tensors().items()), shapes(), tied=False, shard=shard)
-    try:
+    with saved_tensors(iter(tensors().items()), shapes(), tied=False, shard=shard) as folder:
         files = sorted(folder.glob("*.safetensors"))
         assert len(files) == (3 if shard == 1 else 1)
         assert tensor_shapes(folder) == shapes()
@@ -38,14 +36,14 @@ def test_named_tensors_come_back_from_the_files(shard: int) -> None:
         for name, tensor in tensors().items():
             assert found[name].dtype == tensor.dtype
             assert torch.equal(found[name], tensor)
-    finally:
-        shutil.rmtree(folder)
+    assert not folder.exists()
 
 
 def test_nothing_is_left_of_tensors_that_do_not_fit(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("wideseek_baselines.engines.shared_memory.SHARED_MEMORY", tmp_path)
-    with pytest.raises(ConfigError, match="missing: tied"):
-        save_tensors([(name, t) for name, t in tensors().items() if name != "tied"], shapes(), tied=False)
+    some = [(name, tensor) for name, tensor in tensors().items() if name != "tied"]
+    with pytest.raises(ConfigError, match="missing: tied"), saved_tensors(some, shapes(), tied=False):
+        pass
     assert not list(tmp_path.glob("wideseek-weights-*/"))
 
 

@@ -214,12 +214,20 @@ def test_a_vocabulary_that_the_text_does_not_fill_is_refused_and_leaves_nothing(
 
 def test_nothing_is_overwritten(made: Nano, tmp_path: Path) -> None:
     before = digests(made.folder)
-    with pytest.raises(ConfigError, match="exists already"):
-        make_nano(made.folder, **QUICK)
+    with pytest.raises(ConfigError, match="has another model already"):
+        make_nano(made.folder, **{**QUICK, "seed": 5})
     assert digests(made.folder) == before
+    (made.folder / "building.lock").touch()  # killed after the last rename
+    again = make_nano(made.folder, **QUICK)
+    assert (again.fit, again.weights) == (made.fit, made.weights)
+    assert digests(made.folder) == before, "the same command ends well"
+    assert not (made.folder / "building.lock").exists()
     (tmp_path / "file").write_text("kept")
-    with pytest.raises(ConfigError, match="exists already"):
-        make_nano(tmp_path / "file", **QUICK)
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "config.json").touch()
+    for name in ("file", "other"):
+        with pytest.raises(ConfigError, match="exists already"):
+            make_nano(tmp_path / name, **QUICK)
     with pytest.raises(CorpusError, match="cannot build in"):
         make_nano(tmp_path / "file" / "below", **QUICK)
     assert (tmp_path / "file").read_text() == "kept"

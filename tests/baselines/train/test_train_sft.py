@@ -299,6 +299,10 @@ def test_the_command(model_folder: Path, episodes: Path, tmp_path: Path) -> None
         "model.device=cpu",
     ]
     runner = CliRunner()
+    planned = runner.invoke(train, ["sft", "--dry-run", *settings, "batch_tokens=1000", 'roles=["lead"]'])
+    assert planned.exit_code == 0, planned.output
+    assert "sequences to train on" in planned.output
+    assert not (tmp_path / "run").exists()
     done = runner.invoke(train, ["sft", *settings, "max_steps=1", "batch_tokens=1000", 'roles=["lead"]'])
     assert done.exit_code == 0, done.output
     assert "1/1  loss" in done.output

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import signal
 from collections.abc import Callable, Iterator, Mapping
@@ -10,7 +11,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
-from toy_game import toy_config, toy_game, toy_tasks
+from toy_game import Letters, toy_config, toy_game, toy_tasks
 from training_parts import saved_model
 
 from wideseek_baselines.checksums import about_model
@@ -23,6 +24,8 @@ from wideseek_baselines.train.ppo import PpoConfig, run_ppo
 from wideseek_baselines.train.reporting.log import read_log
 from wideseek_baselines.train.rollouts.manager import Progress, RolloutManager
 from wideseek_baselines.train.stopping import Stopping
+from wideseek_env.errors import ConfigError
+from wideseek_env.shaping import parl
 from wideseek_env.tasks.jsonl import save_tasks
 
 WEIGHTS = "model/model.safetensors"
@@ -180,13 +183,25 @@ def test_what_killed_runs_left_is_removed(start: Start) -> None:
     for name in ("checkpoints/.unfinished-x", ".model.unfinished-abc"):
         (out / name).mkdir()
         (out / name / "half").touch()
-    (out / ".metrics.jsonl.77.tmp").touch()
+    for name in ("metrics.jsonl", "progress.json"):
+        (out / f".{name}.77.tmp").touch()
     shutil.rmtree(out / "model")  # killed after the checkpoint, before the export
     before = sorted(path.name for path in out.iterdir() if path.name[0] != ".")
     assert run_grpo(config, game=toy_game()).steps == 1
     assert sorted(path.name for path in out.iterdir()) == sorted([*before, "model"])
     assert [path.name for path in (out / "checkpoints").iterdir()] == ["step-00000001"]
     assert about_model(out / "model") == {"step": 1}
+
+
+def test_a_run_whose_reward_fades_does_not_get_longer(start: Start) -> None:
+    game = {**toy_game(), "reward": parl(base=Letters())}
+    config = start("run", "steps=1", "evaluation.every=0")
+    run_grpo(config, game=game)
+    longer = start("run", "steps=2", "evaluation.every=0")
+    with pytest.raises(
+        ConfigError, match=r"steps was 1 and is now 2 \(the reward of each step depends on it\)"
+    ):
+        run_grpo(longer, game=game)
 
 
 def test_a_run_with_a_damaged_checkpoint_says_so_and_goes_on(start: Start) -> None:
@@ -200,7 +215,9 @@ def test_a_run_with_a_damaged_checkpoint_says_so_and_goes_on(start: Start) -> No
     told: list[Mapping[str, Any]] = []
     run_grpo(config, game=toy_game(), on_step=told.append)
     assert [values["step"] for values in told] == [3], "from the checkpoint of step 2"
-    assert told[0]["warnings"] == ["damaged checkpoints were not used: step-00000003"]
+    (warning,) = told[0]["warnings"]
+    assert re.search(r"step-00000003 is damaged: the file weights\.safetensors has changed", warning)
+    assert "resumes from the checkpoint step-00000002 instead" in warning
     assert saved(config) == [2, 3]
     checkpoint.load(newest)
 
@@ -297,7 +314,10 @@ def test_the_command_says_from_where_it_resumes(
         raise KeyboardInterrupt
 
     monkeypatch.setattr(grpo, "run_grpo", stopped)
-    done = CliRunner().invoke(cli.train, ["grpo", "model.path=m", f"out={tmp_path}", "--quiet"])
+    model = tmp_path / "model"
+    model.mkdir()
+    (model / "config.json").write_text("{}")
+    done = CliRunner().invoke(cli.train, ["grpo", f"model.path={model}", f"out={tmp_path}", "--quiet"])
     assert done.exit_code != 0
     said = "has a checkpoint of step 9: the same command resumes" if steps else "no step has ended"
     assert said in done.output

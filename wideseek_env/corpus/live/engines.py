@@ -15,6 +15,7 @@ from typing import Any, Protocol, runtime_checkable
 from urllib.parse import quote, urlencode
 
 from wideseek_env.addresses import key_place, keys_in_address, without_keys
+from wideseek_env.clean import outside_json
 from wideseek_env.corpus.base import SearchHit
 from wideseek_env.errors import ConfigError
 from wideseek_env.hiding import hide_in
@@ -223,10 +224,9 @@ def read_hits(answer: Any, results: str, fields: Fields) -> list[SearchHit]:
             title = plain(at_path(item, fields.title), _LONGEST_TITLE)
             snippet = plain(at_path(item, fields.snippet), LONGEST_SNIPPET)
             score = at_path(item, fields.score) if fields.score else None
-            rank = 1.0 / (len(hits) + 1)
-            hits[url] = SearchHit(
-                url, title, snippet, float(score) if isinstance(score, (int, float)) else rank
-            )
+            if isinstance(score, bool) or not isinstance(score, (int, float)):
+                score = 1.0 / (len(hits) + 1)
+            hits[url] = SearchHit(url, title, snippet, float(score))
     return list(hits.values())
 
 
@@ -267,8 +267,8 @@ def _json(fetcher: Fetcher, request: Request) -> Any:
     try:
         # The body has no keys any more, but decoding may have made one from parts.
         keys = (*keys_of(request.headers), *keys_in_address(request.url.partition("?")[0]))
-        return hide_in(json.loads(response.body), keys)
-    except (ValueError, RecursionError):
+        return hide_in(outside_json(response.body), keys)
+    except ValueError:
         raise FetchError("answer", "The search server's answer is not JSON.") from None
 
 

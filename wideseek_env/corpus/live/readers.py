@@ -12,6 +12,7 @@ from typing import Any, Protocol, runtime_checkable
 from urllib.parse import urlencode
 
 from wideseek_env.addresses import keys_in_address, without_keys
+from wideseek_env.clean import outside_json
 from wideseek_env.corpus.base import Page
 from wideseek_env.corpus.live.engines import at_path, endpoint, operators_policy, plain
 from wideseek_env.hiding import hide_in
@@ -115,8 +116,8 @@ class JinaReader:
         response = self._fetcher.fetch(request)
         keys = (*keys_of(self._headers), *keys_in_address(self._url.text))
         try:
-            data: Any = hide_in(json.loads(response.body)["data"], keys)
-        except (ValueError, KeyError, TypeError, RecursionError):
+            data: Any = hide_in(outside_json(response.body)["data"], keys)
+        except (ValueError, KeyError, TypeError):
             raise _unexpected() from None
         content = at_path(data, "content")
         if not isinstance(content, str):

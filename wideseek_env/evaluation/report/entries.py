@@ -51,10 +51,10 @@ def run_names(paths: Sequence[Path], names: Sequence[str] = ()) -> list[str]:
     if names:
         if len(names) != len(paths):
             raise ConfigError(
-                f"{len(paths)} runs but {len(names)} names: give one --name for each run, or none"
+                f"{len(paths)} runs but {len(names)} names: give one name for each run, or none"
             )
         if len(set(names)) != len(names):
-            raise ConfigError("two runs have the same name; give each run a different --name")
+            raise ConfigError("two runs have the same name; give each run a different name")
         return list(names)
     parts = [path.resolve().parts for path in paths]
     for count in range(1, max(map(len, parts), default=1) + 1):

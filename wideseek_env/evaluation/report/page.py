@@ -80,7 +80,7 @@ def write_report(entries: Sequence[Entry], out: Path, *, seed: int = 0, title: s
         ConfigError: `out` exists and was not made by `wideseek bench report`.
     """
     if out.exists() and not _ours(out):
-        raise ConfigError(f"{out} exists and was not made by `wideseek bench report`; give another --out")
+        raise ConfigError(f"{out} exists and was not made by `wideseek bench report`; give another file")
     page = report_page(entries, seed=seed, title=title)
     out.parent.mkdir(parents=True, exist_ok=True)
     write_whole(out, page)

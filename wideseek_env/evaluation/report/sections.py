@@ -10,6 +10,7 @@ from wideseek_env.errors import ConfigError
 from wideseek_env.evaluation.compare import Difference, compare_runs
 from wideseek_env.evaluation.curves import COSTS, METRICS, Curve, quality
 from wideseek_env.evaluation.drawing import INSTALL, plot_available
+from wideseek_env.evaluation.folder import scoring_name
 from wideseek_env.evaluation.naming import budget_name, policy_name, tasks_name
 from wideseek_env.evaluation.plot import draw_metric, draw_overview
 from wideseek_env.evaluation.report.entries import Entry, Part
@@ -102,9 +103,16 @@ def _differences(first: Entry, second: Entry) -> Differences:
 
 def results(entries: Sequence[Entry]) -> Markup:
     """A table with one line of metrics and intervals for each point and run."""
-    header = ["run", "", "tasks", "episodes", *(label for _, label in METRICS.values()), "answered"]
+    header = [
+        "run",
+        "",
+        "tasks",
+        "episodes",
+        *(label for _, label in METRICS.values()),
+        "answered",
+    ]
     costs = [cost for cost in _COSTS if any(COSTS[cost].of(p.summary) for e in entries for p in e.parts)]
-    header += [COSTS[cost].label.removesuffix(" per episode") for cost in costs]
+    header += [*(COSTS[cost].label.removesuffix(" per episode") for cost in costs), "scoring"]
     rows = [_result(entry, part, costs) for entry in entries for part in entry.parts]
     about = (
         "Values are averaged over each task's trials, then over tasks. Scores are from 0 to 100, with 95 % bootstrap "
@@ -121,7 +129,7 @@ def _result(entry: Entry, part: Part, costs: Sequence[str]) -> list[object]:
         found = quality(metric)(summary)
         row.append(interval(*(f"{value:.1f}" for value in found)) if found is not None else "–")
     row.append(f"{100 * summary.answered:.0f} %" if summary.episodes else "–")
-    return row + [_cost(summary, cost) for cost in costs]
+    return [*row, *(_cost(summary, cost) for cost in costs), scoring_name(part.run.settings.get("strict"))]
 
 
 def _cost(summary: Summary, cost: str) -> str:

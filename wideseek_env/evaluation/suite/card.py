@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from wideseek_env.clean import clean_value
 from wideseek_env.errors import ConfigError, SuiteError
 from wideseek_env.evaluation.budget import calls_of
 from wideseek_env.evaluation.coverage import METRICS as ROW_METRICS
@@ -34,6 +35,7 @@ _NUMBERS = (
     "episodes", "tasks", "failed", "item_f1", "item_f1_low", "item_f1_high", "row_f1", "success", "answered",
     "critical_path", "turns", "subagents", "calls", "seconds",
 )  # fmt: skip
+_MOST = 1e15
 _SHARES = ("item_f1", "item_f1_low", "item_f1_high", "row_f1", "success", "answered")
 
 
@@ -154,10 +156,10 @@ class Card:
             SuiteError: The values are not those of a card, or a newer version wrote them. `source` is named.
         """
         try:
-            return _card(data)
+            return _card(clean_value(data))
         except _NewerError as error:
             raise SuiteError(f"{source} {error}") from None
-        except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError) as error:
             raise SuiteError(
                 f"{source} is not a card of `wideseek bench suite` ({type(error).__name__}: {short(str(error))}); give "
                 f"its {CARD}"
@@ -271,8 +273,8 @@ def _card(data: Any) -> Card:
         name=_text(data["name"]),
         policy=_text(data["policy"]),
         policy_options=dict(data["policy_options"]),
-        seed=int(data["seed"]),
-        trials=int(data["trials"]),
+        seed=int(_number("seed", data["seed"])),
+        trials=int(_number("trials", data["trials"])),
         complete=bool(data["complete"]),
         kinds=kinds,
         absent={str(kind): _text(why) for kind, why in data["absent"].items()},
@@ -285,7 +287,9 @@ def _card(data: Any) -> Card:
 def _kind(data: Mapping[str, Any]) -> KindCard:
     points = {_size(size): _point(point) for size, point in data["points"].items()}
     digests = {str(name): _text(value) for name, value in data["digests"].items()}
-    return KindCard(_text(data["title"]), digests, int(data["tasks"]), dict(data["rules"]), points)
+    return KindCard(
+        _text(data["title"]), digests, int(_number("tasks", data["tasks"])), dict(data["rules"]), points
+    )
 
 
 def _point(data: Mapping[str, Any]) -> Point:
@@ -318,7 +322,7 @@ def _text(value: Any) -> str:
 
 
 def _number(name: str, value: Any) -> Any:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float) or not -_MOST < value < _MOST:
         raise TypeError(f"{name} is {short(value)}, not a number")
     return value
 
@@ -328,5 +332,5 @@ def same_names(cards: Sequence[Card]) -> list[str]:
     names = [card.name for card in cards]
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
-        raise ConfigError(f"two cards are called {twice}: run one of them again with another --name")
+        raise ConfigError(f"two cards are called {twice}: run one of them again with another name")
     return names

@@ -8,26 +8,53 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from wideseek_env.errors import ConfigError, SuiteError, TrajectoryError
-from wideseek_env.evaluation.folder import SETTINGS as RUN_SETTINGS
-from wideseek_env.evaluation.folder import versions
+from wideseek_env.audience import option
+from wideseek_env.errors import ChangedRunError, ConfigError, SuiteError, TrajectoryError
 from wideseek_env.evaluation.lock import FileLock
 from wideseek_env.evaluation.suite.digests import Digests, changed
-from wideseek_env.evaluation.sweep import is_sweep
 from wideseek_env.files import is_temporary, write_json
+from wideseek_env.provenance.comparing import check_same, check_versions
+from wideseek_env.provenance.kinds import NAMES, kind_of
+from wideseek_env.provenance.secrets import hidden, hidden_text
+from wideseek_env.provenance.versions import versions
 from wideseek_env.reprs import short
 
 FORMAT = 1
 SETTINGS, LOCK = "suite.json", "suite.lock"
-_COMPARED = ("suite", "size", "policy", "policy_options", "seed")
+_COMPARED = ("suite", "size", "policy", "policy_options", "speed_options", "seed", "inputs")
 
 
 class SuiteFolder:
     """The folder of one run of a suite, locked against other processes. Open it with `SuiteFolder.open`."""
 
-    def __init__(self, path: Path, lock: FileLock) -> None:
+    def __init__(self, path: Path, lock: FileLock, record: dict[str, Any], earlier: dict[str, Any]) -> None:
         self.path = path
         self._lock = lock
+        self._record = record
+        self._earlier = earlier
+        self._written = False
+        if not earlier or set(record["kinds"]) - set(earlier.get("kinds", ())):
+            self.write()
+
+    def write(self) -> None:
+        """Write ``suite.json``, once. A run that is resumed does this when it plays an episode."""
+        if not self._written:
+            write_json(self.path / SETTINGS, self._record)
+            self._written = True
+
+    @property
+    def command(self) -> str:
+        """The command in ``suite.json``."""
+        return str(self._current.get("command") or "")
+
+    @property
+    def versions(self) -> dict[str, str]:
+        """The versions in ``suite.json``."""
+        return dict(self._current.get("versions") or {})
+
+    @property
+    def _current(self) -> dict[str, Any]:
+        return self._record if self._written else self._earlier
 
     @classmethod
     def open(
@@ -64,12 +91,14 @@ class SuiteFolder:
             ) from error
         lock = FileLock(path / LOCK)
         try:
-            about = {"format": FORMAT, **settings, "kinds": dict(digests), "versions": versions()}
-            write_json(path / SETTINGS, {**about, "command": command})
+            earlier = {} if overwrite else _recorded(path)
+            about = {"format": FORMAT, **hidden(settings), "kinds": dict(digests), "versions": versions()}
+            if earlier:
+                check_versions(path, earlier.get("versions") or {}, about["versions"])
+            return cls(path, lock, {**about, "command": hidden_text(command)}, earlier)
         except BaseException:
             lock.close()
             raise
-        return cls(path, lock)
 
     def close(self) -> None:
         """Release the lock. Further calls do nothing."""
@@ -98,17 +127,12 @@ def check_folder(path: Path, settings: Mapping[str, Any], *, overwrite: bool = F
         return
     if overwrite:
         return
-    recorded = _recorded(path)
-    different = [
-        f"{name}: {short(recorded.get(name))} → {short(settings.get(name))}"
-        for name in _COMPARED
-        if recorded.get(name) != settings.get(name)
-    ]
-    if different:
-        raise SuiteError(
-            f"{path} contains a suite's run with other settings ({'; '.join(different)}); give another folder, or "
-            "--overwrite"
-        )
+    recorded, wanted = _recorded(path), hidden(json.loads(json.dumps(settings)))
+    before, now = ({name: each[name] for name in _COMPARED if name in each} for each in (recorded, wanted))
+    try:
+        check_same(path, before, now, what="a suite's run", show=short)
+    except ChangedRunError as error:
+        raise SuiteError(str(error)) from error
 
 
 def check_kinds(path: Path, digests: Mapping[str, Digests]) -> None:
@@ -120,13 +144,13 @@ def check_kinds(path: Path, digests: Mapping[str, Digests]) -> None:
     for kind, each in _recorded(path).get("kinds", {}).items():
         if kind not in digests:
             raise SuiteError(
-                f"{path} has results of the kind {kind}, whose data is absent now; name the data with --data, or give "
-                "another folder"
+                f"{path} has results of the kind {kind}, whose data is absent now; name the data with "
+                f"{option('data=', '--data')}, or give another folder"
             )
         if parts := changed(each, digests[kind]):
             raise SuiteError(
                 f"{path} has results of the kind {kind} with other {' and '.join(parts)}; give another folder, or "
-                "--overwrite"
+                + option("overwrite=True", "--overwrite")
             )
 
 
@@ -141,7 +165,8 @@ def _recorded(path: Path) -> dict[str, Any]:
             raise TypeError("it is not the file of a suite")
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise SuiteError(
-            f"{file} cannot be read ({type(error).__name__}: {error}); give another folder, or --overwrite"
+            f"{file} cannot be read ({type(error).__name__}: {error}); give another folder, or "
+            + option("overwrite=True", "--overwrite")
         ) from error
     if written > FORMAT:
         raise SuiteError(
@@ -154,9 +179,8 @@ def _contents(path: Path) -> str:
     """What a folder without a suite contains, in words. "" if it is empty or does not exist."""
     if not path.is_dir():
         return ""
-    if (path / RUN_SETTINGS).is_file():
-        return "a run of `wideseek eval` or `wideseek score`"
-    if is_sweep(path):
-        return "a sweep of `wideseek bench width` or `depth`"
+    found = kind_of(path)
+    if found is not None:
+        return NAMES[found]
     ours = (each for each in path.iterdir() if each.name != LOCK and not is_temporary(each, (SETTINGS,)))
     return "other files" if any(ours) else ""

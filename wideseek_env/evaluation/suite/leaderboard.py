@@ -186,7 +186,8 @@ def cards_table(cards: Sequence[Card]) -> str:
     table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
     about = (
         f"Suite {cards[0].suite}, size {cards[0].size}. Each cell: mean item-F1 over widths, then item-F1 at the "
-        "smallest → the largest width, then in brackets that of the single agent. Points out of 100."
+        "smallest → the largest width, then in brackets that of the single agent. Points out of 100. "
+        f"{cards[0].scoring.get('table', 'lenient').capitalize()} scoring."
     )
     return f"{table}\n\n{about}"
 

@@ -39,7 +39,8 @@ def card_page(suite: Suite, card: Card, references: Mapping[str, Card]) -> str:
     """The page of a card as HTML. `references` are the reference cards of its suite and size."""
     fit, told = fitting(card, references)
     title = text(card.name, 120)
-    about = f"Width card of {card.name}: suite {card.suite}, size {card.size}, policy {card.policy}"
+    scoring = card.scoring.get("table", "lenient")
+    about = f"Width card of {card.name}: suite {card.suite}, size {card.size}, policy {card.policy}, {scoring} scoring"
     head = (
         f"<!doctype html>\n{MARK}\n"
         '<html lang="en"><head><meta charset="utf-8">\n'

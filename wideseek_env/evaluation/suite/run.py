@@ -11,7 +11,7 @@ from typing import Any
 
 from wideseek_env.corpus.hybridqa.reader import DataFolder
 from wideseek_env.errors import CorpusError
-from wideseek_env.evaluation.folder import run_settings, versions
+from wideseek_env.evaluation.folder import run_settings
 from wideseek_env.evaluation.interrupts import uninterrupted
 from wideseek_env.evaluation.record import EpisodeRecord
 from wideseek_env.evaluation.suite.card import SINGLE, Card, default_name, kind_card
@@ -21,6 +21,11 @@ from wideseek_env.evaluation.suite.folder import SuiteFolder
 from wideseek_env.evaluation.sweep import MakePolicy, Sweep, is_sweep, read_sweep
 from wideseek_env.evaluation.width import width_sweep
 from wideseek_env.game import Game, GameConfig
+from wideseek_env.policy import speed_options
+from wideseek_env.provenance.comparing import one_warning
+from wideseek_env.provenance.inputs import policy_inputs
+from wideseek_env.provenance.secrets import hidden, hidden_text
+from wideseek_env.provenance.versions import versions
 from wideseek_env.tasks.taskset import TaskSet
 
 HYBRIDQA = "hybridqa"
@@ -62,14 +67,24 @@ class OpenSuite:
         return {each.kind.name: each.digests for each in self.kinds}
 
 
-def suite_settings(suite: Suite, size: str, policy: str, options: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings of a run, as ``suite.json`` has them."""
+def suite_settings(
+    suite: Suite,
+    size: str,
+    policy: str,
+    options: Mapping[str, Any],
+    *,
+    made_by: object = None,
+    verify: bool = False,
+) -> dict[str, Any]:
+    """The settings of a run, as ``suite.json`` has them. The arguments are those of `run_suite`."""
     return {
         "suite": suite.version,
         "size": size,
         "policy": policy,
         "policy_options": dict(options),
+        "speed_options": speed_options(policy),
         "seed": suite.seed,
+        "inputs": policy_inputs(policy, options, made_by=made_by, verify=verify),
     }
 
 
@@ -123,6 +138,7 @@ def run_suite(
     name: str = "",
     command: str = "",
     overwrite: bool = False,
+    verify: bool = False,
     keep_going: bool = False,
     on_kind: Callable[[OpenKind], None] | None = None,
     on_size: Callable[[int | None], None] | None = None,
@@ -139,6 +155,7 @@ def run_suite(
         name: Name of the card. Default: the model's name, or the policy's.
         command: The command line, for the records.
         overwrite: Start over.
+        verify: Hash the files of models and corpora again, also if their size and time have not changed.
         keep_going: If an episode raises an exception, count it as failed, with score 0, and continue.
         on_kind: Called before each kind is run.
         on_size: Called before each point is run.
@@ -154,11 +171,18 @@ def run_suite(
     suite = opened.suite
     for each in opened.kinds:  # options that no record can hold are refused before anything is written
         run_settings(each.game, policy_name, policy_options=options)
-    settings = suite_settings(suite, opened.size_name, policy_name, options)
+    settings = suite_settings(suite, opened.size_name, policy_name, options, made_by=policy, verify=verify)
     with ExitStack() as stack:
-        stack.enter_context(
+        stack.enter_context(one_warning())
+        place = stack.enter_context(
             SuiteFolder.open(folder, settings, opened.digests, overwrite=overwrite, command=command)
         )
+
+        def count(record: EpisodeRecord) -> None:
+            place.write()
+            if on_episode is not None:
+                on_episode(record)
+
         try:
             for each in opened.kinds:
                 if on_kind is not None:
@@ -166,12 +190,12 @@ def run_suite(
                 width_sweep(
                     each.game, policy, opened.size.widths, each.tasks, policy_name=policy_name,
                     policy_options=options, single=True, command=command, seed=suite.seed, trials=suite.trials,
-                    folder=folder / each.kind.name, overwrite=overwrite, keep_going=keep_going, on_size=on_size,
-                    on_episode=on_episode,
+                    folder=folder / each.kind.name, overwrite=overwrite, verify=verify, keep_going=keep_going,
+                    on_size=on_size, on_episode=count,
                 )  # fmt: skip
         finally:
             with uninterrupted():
-                card = make_card(opened, folder, policy_name, options, name, command)
+                card = make_card(opened, folder, policy_name, options, name, place.command, place.versions)
                 card.write(folder)
     return card
 
@@ -183,8 +207,10 @@ def make_card(
     options: Mapping[str, Any],
     name: str = "",
     command: str = "",
+    software: Mapping[str, str] | None = None,
 ) -> Card:
-    """The card of the episodes that are in `folder`."""
+    """The card of the episodes that are in `folder`. `software` are the versions with which they were run, by default
+    those of now."""
     kinds = {}
     complete = bool(opened.kinds)
     for each in opened.kinds:
@@ -202,14 +228,14 @@ def make_card(
         size=opened.size_name,
         name=name or default_name(policy, options),
         policy=policy,
-        policy_options=dict(options),
+        policy_options=dict(hidden(options)),
         seed=opened.suite.seed,
         trials=opened.suite.trials,
         complete=complete,
         kinds=kinds,
         absent=dict(opened.absent),
-        command=command,
-        versions=versions(),
+        command=hidden_text(command),
+        versions=dict(software) if software is not None else versions(),
     )
 
 
@@ -245,7 +271,7 @@ def data_folder(data: Path | str | None) -> tuple[Path | None, str]:
         if not folder.is_dir():
             raise CorpusError(
                 f"there is no folder {folder} with the HybridQA data; docs/hybridqa.md says how to get it. Without "
-                "--data, only the synthetic kinds are run"
+                "data, only the synthetic kinds are run"
             )
         DataFolder.find(folder)
         return folder, ""

@@ -16,6 +16,7 @@ from typing import Any, Generic, Literal, NamedTuple, TypeVar
 from wideseek_env.addresses import without_keys
 from wideseek_env.errors import ConfigError
 from wideseek_env.files import cache_folder
+from wideseek_env.llm.budget import Endpoint, TokenBudget
 from wideseek_env.llm.client import ChatClient
 from wideseek_env.llm.retry import RetryPolicy
 from wideseek_env.llm.usage import Prices, Usage
@@ -171,6 +172,20 @@ class OpenAIJudge:
     def unreadable(self) -> tuple[Unreadable, ...]:
         """The last questions (up to 100) whose answers could not be read."""
         return tuple(self._kept)
+
+    @property
+    def endpoints(self) -> tuple[Endpoint, ...]:
+        """The service that this object uses."""
+        return self._client.endpoints
+
+    @property
+    def token_budget(self) -> TokenBudget | None:
+        """The budget that `limit_tokens` set."""
+        return self._client.token_budget
+
+    def limit_tokens(self, budget: TokenBudget) -> None:
+        """Count tokens in `budget`. When it is used up, requests fail with `BudgetError`."""
+        self._client.limit_tokens(budget)
 
     def close(self) -> None:
         """Close the connections. The judge can still be used after that."""

@@ -16,6 +16,7 @@ from typing import Any
 
 from wideseek_env.errors import ConfigError, TrajectoryError, UnknownVerdictError, WideSeekError
 from wideseek_env.files import json_values, whole_lines
+from wideseek_env.reprs import plain, short
 from wideseek_env.scoring.judges import Judge, KeyAligner
 
 _FORMAT = "wideseek judge recording 1"
@@ -167,20 +168,22 @@ def _read(path: Path) -> tuple[str, dict[Pair, bool], dict[Key, str | None]]:
         try:
             if "format" in data:
                 if data["format"] != _FORMAT:
-                    raise ValueError(f"unknown format {data['format']!r}")
+                    raise ValueError(f"unknown format {short(data['format'])}")
                 name = name or str(data["judge"])
             elif "key" in data:
                 match = data["match"]
                 if not isinstance(match, str | None):
-                    raise TypeError(f"match is {match!r}")
+                    raise TypeError(f"match is {short(match)}")
                 keys.setdefault((data["column"], data["key"], tuple(sorted(data["among"]))), match)
             else:
                 if not isinstance(data["right"], bool):
-                    raise TypeError(f"right is {data['right']!r}")
+                    raise TypeError(f"right is {short(data['right'])}")
                 place = (data["column"], data["criterion"], data["predicted"], data["gold"])
                 verdicts.setdefault(place, data["right"])
         except (ValueError, KeyError, TypeError) as error:
-            raise ConfigError(f"{path}, line {number}: not a recorded verdict ({error!r})") from error
+            raise ConfigError(
+                f"{path}, line {number}: not a recorded verdict ({plain(repr(error))})"
+            ) from error
     if not name:
         raise ConfigError(f"{path} is not the recording of a judge: its first line names no judge")
     return name, verdicts, keys

@@ -9,7 +9,9 @@ from wideseek_env.llm.spec import model_at_url
 from wideseek_env.llm.usage import Prices
 from wideseek_env.plugins import is_part, make_part
 from wideseek_env.scoring.judges import Judge, OfflineJudge
+from wideseek_env.suggestions import hint
 
+KINDS = ("offline", "openai", "recorded")
 FORMS = "offline, openai:MODEL@URL, recorded:FILE or module:Class"
 """The names that `judge_from_spec` accepts, for help texts."""
 
@@ -42,12 +44,12 @@ def judge_from_spec(
         from wideseek_env.scoring.judging.recorded import RecordedJudge
 
         return RecordedJudge(rest)
-    if kind not in ("offline", "openai", "recorded") and is_part("judge", spec.strip()):
+    if kind not in KINDS and is_part("judge", spec.strip()):
         made: Judge = make_part(
             "judge", spec.strip(), _is_judge, "a name and judge(column, criterion, pairs)"
         )
         return made
-    raise ConfigError(f"no judge is called {spec!r}; there are: {FORMS}")
+    raise ConfigError(f"no judge is called {spec!r}{hint(kind, KINDS)}; there are: {FORMS}")
 
 
 def _is_judge(part: object) -> bool:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from wideseek_env.audience import option
 from wideseek_env.errors import ConfigError, WideSeekError
 from wideseek_env.game import Game
 from wideseek_env.serve.agents.outside import SEATS, OutsideEpisode, Seat
@@ -92,7 +93,8 @@ class EpisodeDesk:
         self.settings = settings or DeskSettings()
         if self.settings.seat in ("lead", "subagent") and policies is None:
             raise ConfigError(
-                f"the seat {self.settings.seat} needs a policy for the other agents: name one with --policy (policies=)"
+                f"the seat {self.settings.seat} needs a policy for the other agents: name one with "
+                + option("policies=", "--policy")
             )
         if self.settings.task_id:
             game.tasks.get(self.settings.task_id)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias, get_args
 
 from wideseek_env.conversation import Conversation, Ending
-from wideseek_env.episode_run import EpisodeRun
+from wideseek_env.episode_run import EpisodeRun, policy_actions
 from wideseek_env.errors import ActionError, ConfigError, WideSeekError
 from wideseek_env.game import Game
 from wideseek_env.messages import Action, Message, ToolCall
@@ -192,12 +192,7 @@ class OutsideEpisode:
             with self._moving:
                 while turns := self._policy_turns():
                     assert self.policy is not None
-                    actions = self.policy.act(turns)
-                    if len(actions) != len(turns):
-                        raise ConfigError(
-                            f"policy {self.policy.name} gave {len(actions)} actions for {len(turns)} turns"
-                        )
-                    self._run(self._act_all(turns, actions))
+                    self._run(self._act_all(turns, policy_actions(self.policy, turns)))
         except Exception as error:
             self._lost(error)
         self._end()

@@ -20,8 +20,8 @@ from typing import Any
 
 from wideseek_env.corpus.hybridqa.build import open_hybridqa
 from wideseek_env.corpus.stored import StoredCorpus
-from wideseek_env.errors import ConfigError, TaskError
-from wideseek_env.files import write_whole
+from wideseek_env.errors import ChangedRunError, ConfigError, TaskError
+from wideseek_env.files import is_temporary, write_whole
 from wideseek_env.tasks.hybridqa.columns import columns_of, selected
 from wideseek_env.tasks.hybridqa.depth import Ask, ask_verdict, propose_asks
 from wideseek_env.tasks.hybridqa.evidence import Evidence, gather
@@ -70,15 +70,28 @@ class StageFolder:
             except ValueError:
                 found = None
             if found != wanted:
-                raise ConfigError(
-                    f"{self.path} holds the stages of a run with other settings or data; remove the folder or name "
-                    "another one"
+                before = found if isinstance(found, dict) else {}
+                different = tuple(
+                    (name, before.get(name), value)
+                    for name, value in wanted.items()
+                    if before.get(name) != value
                 )
-        elif self.path.is_dir() and any(self.path.iterdir()):
+                told = "; ".join(f"{name}: {old} → {new}" for name, old, new in different)
+                raise ChangedRunError(
+                    f"{self.path} holds the stages of a run with other settings or data ({told}); set them back to "
+                    "resume it, remove the folder (--overwrite), or name another one",
+                    different,
+                )
+        elif self.path.is_dir() and not all(map(self._is_begun, self.path.iterdir())):
             raise ConfigError(f"{self.path} is not a folder of stages; name another folder for the stages")
         for stage in self.stages:
             (self.path / stage).mkdir(parents=True, exist_ok=True)
         write_whole(file, json.dumps(wanted, indent=1) + "\n")
+
+    def _is_begun(self, entry: Path) -> bool:
+        """Whether `entry` is what a run leaves that is killed before it has written its settings."""
+        empty = entry.name in self.stages and entry.is_dir() and not any(entry.iterdir())
+        return empty or is_temporary(entry, [SETTINGS])
 
     def clear(self) -> None:
         """Remove the folder if it contains stages."""

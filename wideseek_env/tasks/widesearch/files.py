@@ -19,11 +19,13 @@ from __future__ import annotations
 
 import json
 import os
+import zlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from wideseek_env.errors import MissingDependencyError, TaskError
+from wideseek_env.files import open_bytes
 from wideseek_env.task import Task
 from wideseek_env.tasks.rows import (
     OnError,
@@ -76,6 +78,20 @@ def load_widesearch(
 
     rows = (item for file in files for item in read_rows(file))
     return TaskSet(collect(rows, make, on_error), name=stem_of(path) or SOURCE)
+
+
+def is_widesearch(path: Path) -> bool:
+    """Whether `path` is a folder of files, or a ``.jsonl`` file whose first row is one of the benchmark."""
+    if path.is_dir():
+        return any(path.glob("*.jsonl")) or any(path.glob("*.jsonl.gz"))
+    if not path.name.endswith((".jsonl", ".jsonl.gz")) or not path.is_file():
+        return False
+    try:
+        with open_bytes(path) as file:
+            row = json.loads(file.readline())
+    except (OSError, EOFError, ValueError, RecursionError, zlib.error):
+        return False  # the reader of task files says what is wrong
+    return isinstance(row, dict) and {"instance_id", "evaluation"} <= set(row) and "answer" not in row
 
 
 def download_widesearch(repository: str = REPOSITORY, *, on_error: OnError = "raise") -> TaskSet:

@@ -192,7 +192,9 @@ def _spec(name: str, item: Any, is_key: bool) -> ColumnSpec:
         raise TaskError(f"'eval_pipeline.{name}.criterion' must be a number or text")
     if not {"number_near", "llm_judge"}.intersection(metrics):
         criterion = None  # no other metric of the benchmark has one
-    return ColumnSpec(metrics, steps, criterion)
+    made = ColumnSpec(metrics, steps, criterion)
+    made.check_criterion()
+    return made
 
 
 def _names(

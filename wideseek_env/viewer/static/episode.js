@@ -34,7 +34,12 @@ function closeEpisode() {
 function remember() {
   const keys = view.sides.map((side) => encodeURIComponent(side.line.key));
   const place = keys.length ? `#${keys.join("&")}` : "#";
-  if (location.hash !== place) history.replaceState(null, "", place);
+  if (location.hash === place) return;
+  try {
+    history.replaceState(null, "", place);
+  } catch {
+    // A page inside a notebook has no address of its own.
+  }
 }
 
 function drawEpisode() {

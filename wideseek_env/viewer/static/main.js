@@ -127,6 +127,7 @@ function openPlace() {
   const named = keys.map((key) => episodes.find((episode) => episode.key === key)).filter(Boolean);
   if (named.length) openEpisode(named[0], named[1] ?? null);
   else if (view.sides.length) closeEpisode();
+  else if (location.protocol === "about:" && episodes.length === 1) openEpisode(episodes[0]); // one episode in a notebook
 }
 
 window.addEventListener("hashchange", openPlace);

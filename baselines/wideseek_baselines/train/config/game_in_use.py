@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
@@ -12,6 +11,7 @@ from wideseek_env.errors import ConfigError, UnnamedPartError
 from wideseek_env.game import GameConfig
 from wideseek_env.plugins import part_digest
 from wideseek_env.reprs import short
+from wideseek_env.suggestions import known_names
 from wideseek_env.tasks.jsonl import tasks_digest
 
 
@@ -36,9 +36,7 @@ def game_in_use(game: GameConfig, changes: GameConfig | Mapping[str, Any] | None
     known = [each.name for each in fields(GameConfig)]
     for name in changes:
         if name not in known:
-            near = difflib.get_close_matches(str(name), known, 1, 0.5)
-            hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(known)}"
-            raise ConfigError(f"game= has the unknown key {short(name)}; {hint}")
+            raise ConfigError(f"game= has the unknown key {short(name)}; {known_names(name, known)}")
     return game.replace(**changes)
 
 

@@ -2,28 +2,33 @@
 
 The fields of the dataclass are the keys. If a field is itself a dataclass, it is a table in the file. On the command
 line its keys are written ``table.key=value``. Values must have the types of the annotations. `Range` in an `Annotated`
-sets the bounds of a number. Errors name the key with its table. Old names of keys (`RENAMED_TRAINING_KEYS`) also work.
+sets the bounds of a number. The text "none" is the empty value of every setting that has one: no number, no text, an
+empty list, or an empty table. Errors name the key with its table. Old names of keys (`RENAMED_TRAINING_KEYS`) also
+work.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import math
+import re
 import textwrap
 import tomllib
 import types
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 from wideseek_baselines.train.config.named_losses import named_loss
+from wideseek_env.catalog import check_tasks_name
 from wideseek_env.docstrings import field_docstrings
 from wideseek_env.errors import ConfigError, UnnamedPartError
 from wideseek_env.game import GameConfig
+from wideseek_env.game_names import check_names
 from wideseek_env.renamed import RENAMED_GAME_KEYS, RENAMED_TRAINING_KEYS, RENAMED_TRAINING_VALUES, renamed
 from wideseek_env.rules import Rules
+from wideseek_env.suggestions import hint, nearest
 
 T = TypeVar("T")
 
@@ -31,6 +36,8 @@ PRESETS = Path(__file__).resolve().parent.parent.parent / "presets"
 """The folder of the presets, TOML files for `wideseek train grpo` and `wideseek train ppo`."""
 ALGORITHMS = ("grpo", "ppo")
 """The algorithms that can have separate tables in a preset."""
+VLLM_ONLY = ("memory_share", "kv_bytes", "tensor_parallel", "vllm")
+"""Keys of the table ``[engine]`` that only the engine vLLM has."""
 _OLD_NAMES = {
     **RENAMED_TRAINING_KEYS,
     **{f"game.{old}": f"game.{new}" for old, new in RENAMED_GAME_KEYS.items()},
@@ -70,6 +77,14 @@ Whole = Annotated[int, Range(0)]
 """0 or more."""
 
 
+class _UnknownKeyError(ConfigError):
+    """A key that its table does not have. `explained_key` turns it into the message for the user."""
+
+    def __init__(self, path: str, name: str, known: Iterable[str]) -> None:
+        self.path, self.name, self.known = path, name, list(known)
+        super().__init__(f"unknown key {path!r}; there are: {', '.join(self.known)}")
+
+
 def load_config(
     kind: type[T],
     file: Path | str | None = None,
@@ -93,10 +108,31 @@ def load_config(
     """
     low = _for_algorithm(_read(preset), kind) if preset is not None else {}
     record = with_new_names(_read(file)) if file is not None else {}
-    for override in overrides:
-        _override(record, override, kind)
+    try:
+        for override in overrides:
+            _override(record, override, kind)
+    except _UnknownKeyError as error:
+        raise ConfigError(suggested_key(error, kind)) from error
+    low = _for_engine(low, record)
     low = _merged(low, named_loss(record, _algorithm(kind)))
-    return config_from(kind, _merged(low, record))
+    config = config_from(kind, _merged(low, record))
+    _check_names(config)
+    return config
+
+
+def _check_names(config: Any) -> None:
+    """Check the names of the game's parts and of the held-out tasks, as far as that needs no files."""
+    try:
+        if isinstance(game := getattr(config, "game", None), GameConfig):
+            check_names(game)
+    except ConfigError as error:
+        raise ConfigError(f"game.{error}") from error
+    source = getattr(getattr(config, "evaluation", None), "source", None)
+    try:
+        if isinstance(source, str):
+            check_tasks_name(source)
+    except ConfigError as error:
+        raise ConfigError(f"evaluation.source: {error}") from error
 
 
 def config_from(kind: type[T], record: Mapping[str, Any], where: str = "", base: T | None = None) -> T:
@@ -109,15 +145,23 @@ def config_from(kind: type[T], record: Mapping[str, Any], where: str = "", base:
         base: A configuration with values for the keys that the record leaves out. Default: the defaults of the class.
             For an inner table, the outer configuration passes its default for that table.
     """
-    if not where:
-        record = with_new_names(record)
-        if named := named_loss(record, _algorithm(kind)):
-            record = _merged(named, record)
+    if where:
+        return _config_from(kind, record, where, base)
+    record = with_new_names(record)
+    if named := named_loss(record, _algorithm(kind)):
+        record = _merged(named, record)
+    try:
+        return _config_from(kind, record, "", base)
+    except _UnknownKeyError as error:
+        raise ConfigError(suggested_key(error, kind)) from error
+
+
+def _config_from(kind: type[T], record: Mapping[str, Any], where: str, base: T | None) -> T:
     hints = get_type_hints(kind, include_extras=True)
     fields = {item.name: item for item in dataclasses.fields(cast(Any, kind))}
     for key in record:
         if key not in fields:
-            raise ConfigError(_unknown(f"{where}{key}", key, fields))
+            raise _UnknownKeyError(f"{where}{key}", key, fields)
     values: dict[str, Any] = {}
     for name, item in fields.items():
         path = f"{where}{name}"
@@ -140,7 +184,8 @@ def game_from(record: Mapping[str, Any], where: str = "game.") -> GameConfig:
     """Make the game from a table ``[game]``. Keys and limits are checked here, so that error messages have their full
     names.
 
-    The text "none" means `None` where a field may be `None`. For a limit it means the value in the rules.
+    The text "none" means `None` where a field may be `None`, and an empty list or table. For a limit it means the value
+    in the rules.
 
     Args:
         record: The table.
@@ -150,10 +195,10 @@ def game_from(record: Mapping[str, Any], where: str = "game.") -> GameConfig:
     values: dict[str, Any] = {}
     for key, value in renamed(record, RENAMED_GAME_KEYS).items():
         if key not in hints:
-            raise ConfigError(_unknown(f"{where}{key}", key, hints))
+            raise _UnknownKeyError(f"{where}{key}", key, hints)
         if type(None) in get_args(hints[key]) and value in (None, "none"):
             continue
-        values[key] = value
+        values[key] = () if value == "none" and key in ("where", "tools") else value
     if "limits" in values:
         values["limits"] = _limits(values["limits"], f"{where}limits")
     try:
@@ -163,12 +208,14 @@ def game_from(record: Mapping[str, Any], where: str = "game.") -> GameConfig:
 
 
 def _limits(limits: Any, where: str) -> dict[str, int]:
+    if limits == "none":
+        return {}
     if not isinstance(limits, Mapping):
         raise ConfigError(f"{where} must be a table, not {limits!r}")
     known = [item.name for item in dataclasses.fields(Rules)]
     for name in limits:
         if name not in known:
-            raise ConfigError(_unknown(f"{where}.{name}", name, known))
+            raise _UnknownKeyError(f"{where}.{name}", name, known)
     return {
         name: _value(value, Count, f"{where}.{name}")
         for name, value in limits.items()
@@ -223,8 +270,20 @@ def preset_file(name: str) -> Path:
     return PRESETS / f"{name}.toml"
 
 
-def explained(kind: type[Any], prefix: str = "", base: Any = None) -> str:
-    """The text of ``--explain``: every key of a configuration with its default and its docstring.
+def explained(kind: type[Any]) -> str:
+    """The text of ``--explain``: every key of the configuration dataclass `kind` with its default and its docstring."""
+    return "\n".join(_paragraph(f"{key} ({default})", text) for key, default, text in _settings(kind))
+
+
+def described(kind: type[Any]) -> dict[str, dict[str, str]]:
+    """The same as `explained` as values: ``default`` and ``meaning`` of every key."""
+    return {
+        key: {"default": default, "meaning": " ".join(text.split())} for key, default, text in _settings(kind)
+    }
+
+
+def _settings(kind: type[Any], prefix: str = "", base: Any = None) -> Iterator[tuple[str, str, str]]:
+    """Key, default and docstring of every setting.
 
     Args:
         kind: A configuration dataclass.
@@ -232,23 +291,19 @@ def explained(kind: type[Any], prefix: str = "", base: Any = None) -> str:
         base: A configuration whose values are the defaults. Default: the defaults of the class.
     """
     hints, documents = get_type_hints(kind), field_docstrings(kind)
-    lines: list[str] = []
     for item in dataclasses.fields(kind):
         key, inner = f"{prefix}{item.name}", hints[item.name]
         if kind is GameConfig and item.name == "limits":
-            limits = field_docstrings(Rules)
-            lines += [
-                _paragraph(f"{key}.{name} (default of the rules)", text) for name, text in limits.items()
-            ]
+            for name, text in field_docstrings(Rules).items():
+                yield f"{key}.{name}", "default of the rules", text
             continue
         if dataclasses.is_dataclass(inner):
             outer = item.default_factory() if item.default_factory is not dataclasses.MISSING else None
-            lines.append(explained(cast(type, inner), f"{key}.", outer))
+            yield from _settings(cast(type, inner), f"{key}.", outer)
             continue
         value = getattr(base, item.name, item.default)
         default = "required" if value is dataclasses.MISSING else f"default {_shown(value)}"
-        lines.append(_paragraph(f"{key} ({default})", documents[item.name]))
-    return "\n".join(lines)
+        yield key, default, documents[item.name]
 
 
 def _paragraph(head: str, text: str) -> str:
@@ -322,7 +377,7 @@ def _table_at(kind: type, name: str, path: str) -> type:
         return Rules
     fields = {item.name for item in dataclasses.fields(cast(Any, kind))}
     if name not in fields:
-        raise ConfigError(_unknown(path, name, fields))
+        raise _UnknownKeyError(path, name, fields)
     inner = get_type_hints(kind)[name]
     if get_origin(inner) is Mapping:
         return dict
@@ -331,10 +386,58 @@ def _table_at(kind: type, name: str, path: str) -> type:
     return cast(type, inner)
 
 
-def _unknown(path: str, name: str, known: Iterable[str]) -> str:
-    near = difflib.get_close_matches(name, list(known), 1, 0.5)
-    hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(known)}"
-    return f"unknown key {path!r}; {hint}"
+def suggested_key(error: _UnknownKeyError, kind: type[Any]) -> str:
+    """The message for an unknown key. It names the keys that the user may have meant, in any table of `kind`.
+
+    These are the keys of this name in other tables, the key that another library calls so, and the key of the same
+    table with the most similar name. Without any, the message lists the keys of the table.
+    """
+    keys, foreign = _all_keys(kind)
+    table = error.path.removesuffix(error.name)
+    found = [path for path in keys if path.rpartition(".")[2] == error.name]
+    found += [path for path, names in foreign.items() if error.name in names and path not in found]
+    near = nearest(error.name, error.known, 0.6)
+    if near is not None and table + near not in found:
+        found.append(table + near)
+    if not found:
+        similar = nearest(error.name, [path.rpartition(".")[2] for path in keys], 0.75)
+        found = [path for path in keys if path.rpartition(".")[2] == similar]
+    if not found:
+        return str(error)
+    return f"unknown key {error.path!r}; did you mean {' or '.join(map(repr, found[:4]))}?"
+
+
+def _all_keys(kind: type[Any], table: str = "") -> tuple[list[str], dict[str, set[str]]]:
+    """All keys of a configuration with their tables, and the names of keys in other libraries (from the docstrings)."""
+    hints, documents = get_type_hints(kind), field_docstrings(kind)
+    keys: list[str] = []
+    foreign: dict[str, set[str]] = {}
+    for item in dataclasses.fields(kind):
+        inner = Rules if kind is GameConfig and item.name == "limits" else hints[item.name]
+        keys.append(f"{table}{item.name}")
+        named = _FOREIGN.findall(documents.get(item.name, ""))
+        foreign[keys[-1]] = {word for names in named for word in _WORD.findall(names)}
+        if dataclasses.is_dataclass(inner) and isinstance(inner, type):
+            more, others = _all_keys(inner, f"{table}{item.name}.")
+            keys += more
+            foreign |= others
+    return keys, foreign
+
+
+_FOREIGN = re.compile(
+    r"(?:TRL|verl|prime-rl|TRL and verl|TRL and peft|MAPPO|vLLM):\s+((?:`\w[\w.]*`(?:, | and )?)+)"
+)
+"""What a docstring says about the name of a setting in other libraries."""
+_WORD = re.compile(r"`([\w.]+)`")
+
+
+def _for_engine(preset: dict[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """The preset without the settings of vLLM, if the user chooses another engine."""
+    engine, chosen = preset.get("engine"), given.get("engine")
+    kind = chosen.get("kind") if isinstance(chosen, Mapping) else None
+    if not isinstance(engine, dict) or kind in (None, "vllm"):
+        return preset
+    return preset | {"engine": {name: value for name, value in engine.items() if name not in VLLM_ONLY}}
 
 
 def _value(value: Any, kind: Any, path: str, base: Any = None) -> Any:
@@ -350,16 +453,21 @@ def _value(value: Any, kind: Any, path: str, base: Any = None) -> Any:
         return checked
     if origin is Literal:
         if value not in options or type(value) not in {type(option) for option in options}:
-            raise ConfigError(f"{path} must be one of {', '.join(map(str, options))}, not {value!r}")
+            raise ConfigError(
+                f"{path} must be one of {', '.join(map(str, options))}, not {value!r}"
+                f"{hint(value, [each for each in options if isinstance(each, str)])}"
+            )
         return value
     if origin in (Union, types.UnionType):
         return _any_of(value, options, path)
     if origin is tuple:
-        items = [value] if isinstance(value, str) else value
+        items = [] if value == "none" else [value] if isinstance(value, str) else value
         if not isinstance(items, (list, tuple)):
             raise ConfigError(f"{path} must be a list, not {value!r}")
         return tuple(_value(item, options[0], f"{path}[{number}]") for number, item in enumerate(items))
     if origin is Mapping:
+        if value == "none":
+            return {}
         if not isinstance(value, Mapping):
             raise ConfigError(f"{path} must be a table, not {value!r}")
         return {name: None if inner == "none" else inner for name, inner in value.items()}

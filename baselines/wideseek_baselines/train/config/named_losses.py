@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any, Literal, TypeAlias, get_args
 
 from wideseek_env.errors import ConfigError
+from wideseek_env.suggestions import hint
 
 LossName: TypeAlias = Literal["dr_grpo", "dapo", "gspo", "cispo"]
 
@@ -62,7 +63,8 @@ def named_loss(record: Mapping[str, Any], algorithm: str) -> dict[str, Any]:
     if name in (None, "none"):
         return {}
     if name not in get_args(LossName):
-        raise ConfigError(f"loss.name must be one of {', '.join(get_args(LossName))}, not {name!r}")
+        known = get_args(LossName)
+        raise ConfigError(f"loss.name must be one of {', '.join(known)}, not {name!r}{hint(name, known)}")
     if algorithm != "grpo":
         raise ConfigError(
             f"loss.name={name} is a loss of GRPO: leave it out, and set the settings that you need"

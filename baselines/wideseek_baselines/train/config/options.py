@@ -43,7 +43,8 @@ class ModelOptions:
     """The model that is trained, and how it computes."""
 
     path: str
-    """A Hugging Face folder with model and tokenizer, or the model's name on the Hugging Face hub."""
+    """A Hugging Face folder with model and tokenizer, the model's name on the Hugging Face hub, or the name of a model
+    that ships with the baselines."""
     device: str = "auto"
     """The device: "auto", "cpu", "cuda" or "cuda:0". "auto" is the first CUDA device, or the CPU if there is none."""
     precision: Literal["float32", "autocast", "bfloat16"] = "autocast"

@@ -10,6 +10,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from wideseek_baselines.engines.vllm_arguments import MEMORY_AND_SPEED
 from wideseek_baselines.train.config.game_in_use import game_differences
 from wideseek_baselines.train.config.loading import config_from, config_to_dict
 from wideseek_env.errors import ConfigError
@@ -33,16 +34,15 @@ FREE = (
         "engine.memory_share",
         "engine.kv_bytes",
         "engine.tensor_parallel",
-        "engine.vllm",
     ),
+    *(f"engine.vllm.{name}" for name in MEMORY_AND_SPEED),
     *("engine.workers", "engine.worker_cpus", "engine.worker_gpus", "engine.concurrency", "engine.retries"),
     *("engine.request_timeout", "engine.sleep"),
 )
 """Settings that may change: names of settings, or of tables whose settings may all change. The files in `data` may have
 other names, but their content must be the same."""
 FREE_IF_CONSTANT = ("steps", "max_steps")
-"""Settings that may change if all learning rates are constant. Otherwise the learning rate of each step depends on
-them."""
+"""Settings that may change if nothing depends on the length of the run: neither a learning rate nor the reward."""
 FIXED = (
     # what is trained, and with which numbers
     *("model.path", "model.precision", "model.lora", "seed", "optim", "critic_optim"),
@@ -50,7 +50,7 @@ FIXED = (
     *("tasks", "group", "widths", "prompt_tokens", "max_draws", "max_off_policy_steps", "game"),
     # how they are generated
     *("engine.kind", "engine.context", "engine.turn_tokens", "engine.episode_tokens", "engine.temperature"),
-    *("engine.thinking", "engine.history", "engine.dtype"),
+    *("engine.thinking", "engine.history", "engine.dtype", "engine.vllm"),
     # how they are trained on
     *("mini_batch", "epochs", "selection", "advantage", "loss", "value", "value_weight", "kl", "whiten"),
     # a warm start
@@ -65,7 +65,7 @@ def may_change(name: str, *, constant: bool) -> bool:
 
     Args:
         name: The full name of the setting. The longest name in the lists that begins it decides.
-        constant: Whether all learning rates of the run are constant.
+        constant: Whether all learning rates and the reward of the run are constant.
     """
     parts = name.split(".")
     for length in range(len(parts), 0, -1):
@@ -77,7 +77,9 @@ def may_change(name: str, *, constant: bool) -> bool:
     return False
 
 
-def refuse_changes(out: str, config: Any, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+def refuse_changes(
+    out: str, config: Any, before: Mapping[str, Any], now: Mapping[str, Any], *, annealed: bool = False
+) -> None:
     """Check that a run may resume from a checkpoint.
 
     Args:
@@ -85,16 +87,20 @@ def refuse_changes(out: str, config: Any, before: Mapping[str, Any], now: Mappin
         config: The settings of the run.
         before: The `position` of the checkpoint: its `settings`, digest of `data`, and `game` if there is one.
         now: The same values of the run.
+        annealed: Whether the reward changes with the share of the run that is done.
 
     Raises:
         ConfigError: A setting that changes the result differs. The message has its name and both values.
     """
-    changes = changed_settings(config, before.get("settings"))
+    changes = changed_settings(config, before.get("settings"), annealed=annealed)
     played = before.get("game")
     if isinstance(played, Mapping) and "game" in now:  # what is really played, with what game= replaced
         changes = {name: values for name, values in changes.items() if not name.startswith("game.")}
         changes |= game_differences(renamed(played, RENAMED_GAME_KEYS), now["game"])
-    listed = [f"{name} was {_shown(old)} and is now {_shown(new)}" for name, (old, new) in changes.items()]
+    listed = [
+        f"{name} was {_shown(old)} and is now {_shown(new)}{_because(name, annealed)}"
+        for name, (old, new) in changes.items()
+    ]
     if before.get("data") != now.get("data"):
         listed = ["the tasks or episodes are others", *listed]
     if listed:
@@ -104,12 +110,20 @@ def refuse_changes(out: str, config: Any, before: Mapping[str, Any], now: Mappin
         )
 
 
-def changed_settings(config: Any, found: Any) -> dict[str, tuple[Any, Any]]:
+def _because(name: str, annealed: bool) -> str:
+    """Why a length may not change."""
+    if name not in FREE_IF_CONSTANT:
+        return ""
+    return f" ({'the reward' if annealed else 'the learning rate'} of each step depends on it)"
+
+
+def changed_settings(config: Any, found: Any, *, annealed: bool = False) -> dict[str, tuple[Any, Any]]:
     """The settings that differ from those of a checkpoint and may not change: (before, now) by name.
 
     Args:
         config: The settings of the run.
         found: The settings in the checkpoint. Old names of keys also work.
+        annealed: Whether the reward changes with the share of the run that is done.
 
     Raises:
         ConfigError: The settings in the checkpoint are missing or cannot be read.
@@ -127,7 +141,7 @@ def changed_settings(config: Any, found: Any) -> dict[str, tuple[Any, Any]]:
     optimizers = [
         getattr(each, name, None) for each in (config, earlier) for name in ("optim", "critic_optim")
     ]
-    constant = all(each is None or each.schedule == "constant" for each in optimizers)
+    constant = not annealed and all(each is None or each.schedule == "constant" for each in optimizers)
     before, now = (dict(settings_of(config_to_dict(each))) for each in (earlier, config))
     return {
         name: (before.get(name), now.get(name))

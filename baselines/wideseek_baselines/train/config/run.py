@@ -4,12 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from typing import Annotated, Any, Literal
 
 from wideseek_baselines.engines.vllm_arguments import OWN, check_own
 from wideseek_baselines.engines.vllm_loading import VLLM_SETTINGS
 from wideseek_baselines.tokens.template import History
-from wideseek_baselines.train.config.loading import Count, NotNegative, Positive, Range, Share, Whole
+from wideseek_baselines.train.config.loading import (
+    VLLM_ONLY,
+    Count,
+    NotNegative,
+    Positive,
+    Range,
+    Share,
+    Whole,
+)
 from wideseek_baselines.train.config.options import (
     CheckpointOptions,
     ModelOptions,
@@ -18,14 +27,18 @@ from wideseek_baselines.train.config.options import (
     SelectionOptions,
     TrackerName,
 )
+from wideseek_baselines.train.config.roles import RolesOptions, check_roles, weight_sets
 from wideseek_env.entry_points import ENTRY_POINTS
 from wideseek_env.errors import ConfigError
 from wideseek_env.game import GameConfig
+from wideseek_env.messages import ROLES, Role
 
 _NAMED = {"gpu_memory_utilization": "memory_share", "sleep_level": "sleep"}
 """Settings of `VllmSettings` that have another name in `EngineOptions`."""
 _FREE = ("seed", "enforce_eager")
 """Settings of `VllmSettings` that `EngineOptions` does not have. They are set in the table `vllm`."""
+_VLLM_ONLY = ("gpu_memory_utilization", "kv_bytes", "tensor_parallel")
+"""Settings of `VllmSettings` that the engine of transformers does not have."""
 _OWN = {
     **{name: f"engine.{_NAMED.get(setting, setting)}" for name, setting in OWN.items() if name not in _FREE},
     "model": "model.path",
@@ -37,8 +50,9 @@ _OWN = {
 class EngineOptions:
     """The engine that generates text. It starts with the model's weights and gets the new weights after each step."""
 
-    kind: Literal["vllm", "transformers"] = "vllm"
-    """The engine. `vllm` is fast. `transformers` is for tests and small models."""
+    kind: Literal["vllm", "transformers", "auto"] = "vllm"
+    """The engine. `vllm` is fast. `transformers` is for tests and small models. `auto` is vLLM if it is installed, else
+    transformers, which ignores the settings of vLLM."""
     context: Count | None = None
     """Largest number of tokens of a prompt and its turn together. With `none`, the model's own limit applies. TRL:
     `vllm_max_model_length`."""
@@ -55,7 +69,7 @@ class EngineOptions:
     history: History = "template"
     """How a prompt shows an agent's earlier turns. "template" shows what the chat template makes of them. "keep" shows
     what the agent wrote. Choose "keep" if the template removes text that agents need."""
-    dtype: str | None = None
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] | None = None
     """Number type of the engine's weights and computation, such as "float32" or "bfloat16". With `none`, the engine
     decides."""
     max_requests: Count | None = None
@@ -93,17 +107,20 @@ class EngineOptions:
 
     def __post_init__(self) -> None:
         if self.kind == "transformers":
-            for name, unset in (
-                ("memory_share", None),
-                ("kv_bytes", None),
-                ("tensor_parallel", 1),
-                ("vllm", {}),
-            ):
+            usual: tuple[Any, ...] = (None, None, 1, {})
+            for name, unset in zip(VLLM_ONLY, usual, strict=True):
                 if getattr(self, name) != unset:
                     raise ConfigError(f"{name} is a setting of vLLM: leave it out, or set kind=vllm")
         check_own(self.vllm, _OWN, "vllm")
         if not self.workers and (self.worker_gpus, self.worker_cpus) != (0.0, 1.0):
             raise ConfigError("worker_cpus and worker_gpus are for Ray workers: set workers too")
+
+    @property
+    def found(self) -> Literal["vllm", "transformers"]:
+        """The engine that is used: `kind`, or what `auto` finds."""
+        if self.kind == "auto":
+            return "vllm" if find_spec("vllm") is not None else "transformers"
+        return self.kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +175,7 @@ class RunConfig:
     out: str
     """Folder of the run. It gets the checkpoints, the log, and the trained model in `model/`."""
     model: ModelOptions
-    """The model that is trained. It plays all roles."""
+    """The model that is trained. It plays all roles, unless `roles.weights` says otherwise."""
     steps: Count = 100
     """Training steps of the whole run. A step is one batch of episodes. TRL: `max_steps`."""
     tasks: Count = 8
@@ -192,6 +209,8 @@ class RunConfig:
     tasks."""
     selection: SelectionOptions = field(default_factory=SelectionOptions)
     """Which turns are trained."""
+    roles: RolesOptions = field(default_factory=RolesOptions)
+    """Which weights the roles of a team have, and who learns."""
     loss: PolicyLossOptions = field(default_factory=PolicyLossOptions)
     """The clipped policy loss."""
     evaluation: EvaluationOptions = field(default_factory=EvaluationOptions)
@@ -223,6 +242,7 @@ class RunConfig:
                 f"selection.roles names {', '.join(self.selection.roles)}, but the game is played by "
                 f"{' and '.join(sorted(playing))}: nothing would be trained"
             )
+        check_roles(self.roles, self.selection, self.model, self.engine.found, team=self.game.team)
         if not self.game.team and (self.evaluation.widths or self.widths):
             raise ConfigError("widths and evaluation.widths are for teams: a single agent has no width")
         if self.max_off_policy_steps and self.engine.sleep:
@@ -243,6 +263,18 @@ class RunConfig:
             )
 
     @property
+    def weight_sets(self) -> dict[str, tuple[Role, ...]]:
+        """The roles that play with each set of trained weights. The name of the set is "" if there is only one."""
+        return weight_sets(self.roles, self.selection, team=self.game.team)
+
+    @property
+    def moving_roles(self) -> frozenset[Role]:
+        """The roles that play with weights that are trained. With shared weights, these are all roles."""
+        if self.roles.weights == "shared":
+            return frozenset(ROLES)
+        return frozenset(role for roles in self.weight_sets.values() for role in roles)
+
+    @property
     def planned(self) -> int:
         """The number of rollouts that a mini-batch should have."""
         return (self.mini_batch or self.tasks) * self.group
@@ -254,15 +286,16 @@ class RunConfig:
 
 
 def policy_options(model: str, engine: EngineOptions) -> dict[str, Any]:
-    """The options of the policy called `engine.kind`. A setting that is `None` is left out, so the policy's default
+    """The options of the policy called `engine.found`. A setting that is `None` is left out, so the policy's default
     applies.
     """
     options = {
         name: getattr(engine, _NAMED.get(name, name), None) for name in VLLM_SETTINGS if name != "sleep_level"
     }
-    if engine.kind != "vllm":
-        options["tensor_parallel"] = None
     more = dict(engine.vllm)
+    if engine.found != "vllm":
+        options |= dict.fromkeys(_VLLM_ONLY)
+        more = {}
     options |= {name: more.pop(name) for name in _FREE if name in more}
     options["engine_options"] = more or None
     options["model"] = model

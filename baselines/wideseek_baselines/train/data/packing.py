@@ -70,6 +70,7 @@ class PackedSequence:
         columns: The columns of the samples by name, each with ``[K]`` numbers.
         members: The indices of the samples in the row, in order.
         counts: The number of trained tokens of each of these samples.
+        part: The name of the model's weights that compute the row (`ModelPart`), if the model has several.
     """
 
     ids: Tensor
@@ -81,6 +82,7 @@ class PackedSequence:
     columns: Mapping[str, Tensor]
     members: tuple[int, ...]
     counts: tuple[int, ...]
+    part: str = ""
 
     def __len__(self) -> int:
         return len(self.ids)

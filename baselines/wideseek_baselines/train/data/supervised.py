@@ -17,6 +17,7 @@ import numpy as np
 from wideseek_baselines.tokens.record import Rollout, TurnRecord
 from wideseek_baselines.tokens.record import Sequence as TokenSequence
 from wideseek_baselines.train.data.packing import Sample
+from wideseek_env.clean import clean_value
 from wideseek_env.errors import ConfigError, TrajectoryError
 from wideseek_env.messages import Message, Role
 from wideseek_env.trajectory import Trajectory, iter_trajectories
@@ -51,24 +52,40 @@ def read_lessons(
         TrajectoryError: A file cannot be read.
     """
     lessons: list[Lesson] = []
+    scores: list[float] = []
     for path in map(Path, paths):
         if _holds_rollouts(path):
             from wideseek_baselines.rollout.store import iter_rollouts
 
             vocabulary = len(template.tokenizer)
             for rollout in iter_rollouts(path):
-                if rollout.score.get("item_f1", 0.0) >= min_score:
+                scores.append(rollout.score.get("item_f1", 0.0))
+                if scores[-1] >= min_score:
                     lessons += rollout_lessons(rollout, roles, vocabulary)
         else:
             for trajectory in iter_trajectories(path):
-                if trajectory.score.f1_by_item >= min_score:
+                scores.append(trajectory.score.f1_by_item)
+                if scores[-1] >= min_score:
                     lessons += trajectory_lessons(trajectory, template, roles)
     if not lessons:
-        raise ConfigError(
-            f"nothing to learn from in {', '.join(map(str, paths))} with these roles and min_score: choose other roles "
-            "or a lower min_score"
-        )
+        raise ConfigError(_why_empty(", ".join(map(str, paths)), scores, roles, min_score))
     return lessons
+
+
+def _why_empty(files: str, scores: Sequence[float], roles: Collection[Role], min_score: float) -> str:
+    """Why the episodes with these scores give no sequence to learn from."""
+    if not scores:
+        return f"nothing to train on: {files} has no episodes"
+    good = sum(score >= min_score for score in scores)
+    if not good:
+        return (
+            f"nothing to train on: none of the {len(scores)} episodes in {files} has an item-F1 of at least "
+            f"min_score={min_score:g}. The best has {max(scores):.3f}. Lower min_score, or record better episodes"
+        )
+    return (
+        f"nothing to train on: the {good} episodes in {files} with an item-F1 of at least min_score={min_score:g} have "
+        f"no complete turn of the roles {', '.join(roles)}. Choose other roles"
+    )
 
 
 def trajectory_lessons(
@@ -117,8 +134,8 @@ def spoken(message: Message) -> str:
     for call in message.get("tool_calls", ()):
         function = call["function"]
         try:
-            arguments = json.loads(function["arguments"])
-        except ValueError:
+            arguments = clean_value(json.loads(function["arguments"]))
+        except (ValueError, RecursionError):
             arguments = function["arguments"]
         record = {"name": function["name"], "arguments": arguments}
         parts.append(f"<tool_call>\n{json.dumps(record, ensure_ascii=False)}\n</tool_call>")
@@ -209,6 +226,6 @@ def _holds_rollouts(path: Path) -> bool:
     try:
         with gzip.open(path, "rb") if path.suffix == ".gz" else open(path, "rb") as file:
             first = json.loads(file.readline())
-    except (OSError, ValueError, EOFError) as error:
+    except (OSError, ValueError, EOFError, RecursionError) as error:
         raise TrajectoryError(f"{path} cannot be read: {error}") from error
     return isinstance(first, dict) and "agents" in first and "conversations" not in first

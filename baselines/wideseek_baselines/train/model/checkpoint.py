@@ -19,7 +19,7 @@ import re
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -58,8 +58,8 @@ class Checkpoint:
     optimizer: dict[str, Any]
     generators: dict[str, Any]
     position: dict[str, Any]
-    damaged: tuple[Path, ...] = ()
-    """Newer checkpoints that `load_latest` could not use."""
+    damaged: Mapping[Path, str] = field(default_factory=dict)
+    """Newer checkpoints that `load_latest` could not use, with a sentence about each for the user."""
 
     def restore(self, module: nn.Module) -> None:
         """Load the weights into a module, and restore the generators of torch, NumPy and Python."""
@@ -158,7 +158,9 @@ def set_aside(damaged: Sequence[Path]) -> None:
 
     def rename() -> None:
         for path in damaged:
-            os.replace(path, path.with_name(path.name + _DAMAGED))
+            aside = path.with_name(path.name + _DAMAGED)
+            shutil.rmtree(aside, ignore_errors=True)  # of an earlier checkpoint with this name
+            os.replace(path, aside)
 
     distributed.from_main(rename)
 
@@ -190,12 +192,13 @@ def load_latest(folder: Path | str) -> Checkpoint | None:
         return None
     name, damaged = distributed.from_main(lambda: _newest_whole(found))
     return dataclasses.replace(
-        _read(Path(folder) / name), damaged=tuple(Path(folder) / other for other in damaged)
+        _read(Path(folder) / name),
+        damaged={Path(folder) / other: problem for other, problem in damaged.items()},
     )
 
 
-def _newest_whole(found: Sequence[tuple[int, Path]]) -> tuple[str, list[str]]:
-    """The name of the newest checkpoint that is not damaged, and the names of the newer ones."""
+def _newest_whole(found: Sequence[tuple[int, Path]]) -> tuple[str, dict[str, str]]:
+    """The name of the newest checkpoint that is not damaged. The names of the newer ones, with what users are told."""
     problems: dict[str, str] = {}
     for _, path in reversed(found):
         try:
@@ -203,9 +206,14 @@ def _newest_whole(found: Sequence[tuple[int, Path]]) -> tuple[str, list[str]]:
         except CheckpointError as error:
             problems[path.name] = str(error)
             continue
-        for problem in problems.values():
-            log.warning("%s. The run resumes from %s instead", problem, path.name)
-        return path.name, list(problems)
+        told = {
+            name: f"{problem}. The run resumes from the checkpoint {path.name} instead. {name} is renamed to "
+            f"{name}{_DAMAGED}, and the next checkpoint replaces it"
+            for name, problem in problems.items()
+        }
+        for sentence in told.values():
+            log.warning("%s", sentence)
+        return path.name, told
     raise CheckpointError(
         f"no checkpoint can be used: {'; '.join(problems.values())}. Restore one of them from a copy, or delete "
         "them to start over"
@@ -238,7 +246,7 @@ def _about(path: Path) -> dict[str, Any]:
             raise ValueError("it has no position")
     except (OSError, ValueError, RecursionError) as error:
         raise CheckpointError(
-            f"the checkpoint {path} is damaged: position.json cannot be read: {type(error).__name__}: {error}"
+            f"the checkpoint {path} is damaged: the file position.json cannot be read ({error})"
         ) from error
     if about.get("format") not in (FORMAT, WITHOUT_CHECKSUMS):
         raise CheckpointError(
@@ -251,21 +259,20 @@ def _read(path: Path) -> Checkpoint:
     from safetensors.torch import load_file
 
     about = _about(path)
+    name = "state.pt"
     try:
         # With several processes the file is mapped, so each keeps only its part in memory.
         many = distributed.size() > 1
         state = torch.load(path / "state.pt", map_location="cpu", weights_only=True, mmap=many)
-        return Checkpoint(
-            about["step"],
-            load_file(path / "weights.safetensors"),
-            state["optimizer"],
-            state["generators"],
-            about["position"],
-        )
+        optimizer, generators = state["optimizer"], state["generators"]
+        name = "weights.safetensors"
+        weights = load_file(path / name)
     except Exception as error:  # a damaged pickle or archive can raise any error
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise CheckpointError(
-            f"the checkpoint {path} is damaged: it cannot be read: {type(error).__name__}: {error}"
+            f"the checkpoint {path} is damaged: the file {name} cannot be read ({reason})"
         ) from error
+    return Checkpoint(about["step"], weights, optimizer, generators, about["position"])
 
 
 def generator_states() -> dict[str, Any]:

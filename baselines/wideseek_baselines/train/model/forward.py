@@ -32,6 +32,10 @@ class WithoutAdapters(TokenModel):
         nn.Module.__init__(self)
         self.trained = model
 
+    def rows(self, samples: Sequence[Sample], tokens_per_row: int) -> list[PackedSequence]:
+        """The rows that this process computes."""
+        return self.trained.rows(samples, tokens_per_row)
+
     def forward(
         self, row: PackedSequence, *, temperature: Tensor | float = 1.0, entropies: bool = False
     ) -> Scores:
@@ -54,7 +58,7 @@ def reference_model(options: ModelOptions, model: TokenModel) -> TokenModel:
 def logprobs_of(model: TokenModel, samples: Sequence[Sample], tokens_per_row: int) -> list[Floats]:
     """For each sample, the ``[k]`` log-probabilities of its trained tokens at their sampling temperatures."""
     model.eval()
-    rows = [row.to(model.device) for row in rows_of(samples, tokens_per_row)]
+    rows = [row.to(model.device) for row in model.rows(samples, tokens_per_row)]
     found = [model(row, temperature=row.columns["temperature"]).logprobs for row in rows]
     return combined(unpack(rows, found, len(samples)))
 
@@ -91,7 +95,7 @@ def logprobs_and_values(
     """
     model.eval()
     head.eval()
-    rows = [row.to(model.device) for row in rows_of(samples, tokens_per_row)]
+    rows = [row.to(model.device) for row in model.rows(samples, tokens_per_row)]
     logprobs: list[Tensor] = []
     values: list[Tensor] = []
     for row in rows:

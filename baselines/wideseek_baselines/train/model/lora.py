@@ -6,7 +6,9 @@ exports get tensors into which the adapters are merged. The tensors have the nam
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import copy
+import warnings
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,13 +24,18 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 NAME = "default"
-"""The name of the adapter in peft."""
+"""The name of the adapter in peft, if all roles share it."""
 _BASE = ".base_layer."
 _OWN = (".lora_A.", ".lora_B.")
 
 
-def add_adapters(causal: PreTrainedModel, options: LoraOptions) -> None:
+def add_adapters(causal: PreTrainedModel, options: LoraOptions, names: Sequence[str] = (NAME,)) -> None:
     """Add adapters to the chosen linear layers, and freeze everything else. New adapters do not change the output.
+
+    Args:
+        causal: The model.
+        options: The adapters.
+        names: The names of the adapters. The model computes with the first one, or with that of `use_adapter`.
 
     Raises:
         ConfigError: The model does not have these layers, or they cannot have adapters.
@@ -57,7 +64,15 @@ def add_adapters(causal: PreTrainedModel, options: LoraOptions) -> None:
     )
     with torch.random.fork_rng(devices=[]):  # the same adapters in every process, and in every run
         torch.manual_seed(0)
-        inject_adapter_in_model(config, causal, NAME)
+        with warnings.catch_warnings():
+            warnings.filterwarnings(
+                "ignore", "Already found a `peft_config`"
+            )  # a second adapter is no mistake
+            for name in names:
+                inject_adapter_in_model(copy.deepcopy(config), causal, name)
+    for name, parameter in causal.named_parameters():
+        parameter.requires_grad_(any(part in name for part in _OWN))  # peft freezes all adapters but the last
+    use_adapter(causal, names[0])
     if odd := [name for name, module in _layers(causal) if type(module) is not Linear]:
         raise ConfigError(f"model.lora.targets: {odd[0]} is not a plain linear layer")
 
@@ -70,19 +85,32 @@ def has_adapters(causal: nn.Module) -> bool:
 @contextmanager
 def adapters_off(causal: nn.Module) -> Iterator[None]:
     """Switch the adapters off inside a ``with`` block."""
-    layers = [module for _, module in _layers(causal)]
-    for layer in layers:
+    layers = [(module, name) for _, module in _layers(causal) for name in module.lora_A]
+    for layer, name in layers:
         # Not peft's switch: it also freezes the adapters, and FSDP would keep them frozen.
-        layer.set_scale(NAME, 0.0)
+        layer.set_scale(name, 0.0)
     try:
         yield
     finally:
-        for layer in layers:
-            layer.set_scale(NAME, 1.0)
+        for layer, name in layers:
+            layer.set_scale(name, 1.0)
 
 
-def merged_weights(causal: nn.Module) -> Iterator[tuple[str, Tensor]]:
-    """Names and whole tensors of a model with its adapters merged. The tensors of the model itself do not change.
+def use_adapter(causal: nn.Module, name: str) -> None:
+    """Let the model compute with the adapter of this name. All adapters stay trainable."""
+    for _, layer in _layers(causal):
+        layer._active_adapter = [name]  # not `set_adapter`, which freezes the other adapters
+
+
+def without_other_adapters(causal: nn.Module, adapter: str) -> Iterator[tuple[str, nn.Parameter]]:
+    """The parameters of a model with only one of its adapters."""
+    for name, parameter in causal.named_parameters():
+        if not any(part in name for part in _OWN) or any(f"{part}{adapter}." in name for part in _OWN):
+            yield name, parameter
+
+
+def merged_weights(causal: nn.Module, adapter: str = NAME) -> Iterator[tuple[str, Tensor]]:
+    """Names and whole tensors of a model with an adapter merged. The tensors of the model itself do not change.
 
     All processes must iterate over all of them.
     """
@@ -93,20 +121,22 @@ def merged_weights(causal: nn.Module) -> Iterator[tuple[str, Tensor]]:
         place, found, kind = name.partition(_BASE)
         if found and kind == "weight":
             layer: Any = causal.get_submodule(place)
-            first, second = (full(part[NAME].weight.detach()) for part in (layer.lora_A, layer.lora_B))
-            added = (second.float() @ first.float()) * layer.scaling[NAME]
+            first, second = (full(part[adapter].weight.detach()) for part in (layer.lora_A, layer.lora_B))
+            added = (second.float() @ first.float()) * layer.scaling[adapter]
             whole = (whole.float() + added).to(whole.dtype)
         yield f"{place}.{kind}" if found else name, whole
 
 
-def adapter_weights(causal: nn.Module) -> Iterator[tuple[str, Tensor]]:
-    """Whole tensors of the adapters, with the names in peft's files. All processes must iterate over all of them."""
+def adapter_weights(causal: nn.Module, adapter: str = NAME) -> Iterator[tuple[str, Tensor]]:
+    """Whole tensors of an adapter, with the names in peft's files. All processes must iterate over all of them."""
     for name, tensor in causal.state_dict().items():
-        if any(part in name for part in _OWN):
-            yield f"base_model.model.{name.replace(f'.{NAME}.', '.')}", full(tensor.detach())
+        if any(f"{part}{adapter}." in name for part in _OWN):
+            yield f"base_model.model.{name.replace(f'.{adapter}.', '.')}", full(tensor.detach())
 
 
-def write_adapter(causal: nn.Module, base: str, tensors: dict[str, Tensor], folder: Path) -> None:
+def write_adapter(
+    causal: nn.Module, base: str, tensors: dict[str, Tensor], folder: Path, adapter: str = NAME
+) -> None:
     """Write a folder that ``peft.PeftModel.from_pretrained`` loads onto the base model.
 
     Args:
@@ -114,16 +144,17 @@ def write_adapter(causal: nn.Module, base: str, tensors: dict[str, Tensor], fold
         base: Folder or hub name of the model without adapters.
         tensors: The tensors from `adapter_weights`.
         folder: An existing folder.
+        adapter: The name of the adapter in the model.
     """
     from peft import LoraConfig
     from safetensors.torch import save_file
 
     layers = list(_layers(causal))
     layer = layers[0][1]
-    dropout = layer.lora_dropout[NAME]
+    dropout = layer.lora_dropout[adapter]
     config = LoraConfig(
-        r=layer.r[NAME],
-        lora_alpha=layer.lora_alpha[NAME],
+        r=layer.r[adapter],
+        lora_alpha=layer.lora_alpha[adapter],
         target_modules=sorted({name.rpartition(".")[2] for name, _ in layers}),
         lora_dropout=dropout.p if isinstance(dropout, nn.Dropout) else 0.0,
         base_model_name_or_path=base,

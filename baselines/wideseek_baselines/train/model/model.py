@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -10,12 +11,14 @@ import torch
 from torch import Tensor, nn
 
 from wideseek_baselines.checksums import check_model
+from wideseek_baselines.model_names import find_model
 from wideseek_baselines.train import distributed
 from wideseek_baselines.train.config.options import ModelOptions
-from wideseek_baselines.train.data.packing import PackedSequence
+from wideseek_baselines.train.data.packing import PackedSequence, Sample, rows_of
 from wideseek_baselines.train.model.attention import attention_arguments, use_attention
 from wideseek_baselines.train.model.logprobs import Scores, token_logprobs
-from wideseek_baselines.train.model.lora import add_adapters
+from wideseek_baselines.train.model.lora import NAME, add_adapters
+from wideseek_baselines.train.model.parts import ModelPart
 from wideseek_baselines.train.model.sharding import sharded
 from wideseek_env.errors import ConfigError, MissingDependencyError, baselines_hint
 
@@ -49,6 +52,15 @@ class TokenModel(nn.Module):
         self.causal = causal
         self.chunk = chunk
         self.autocast = autocast
+
+    @property
+    def parts(self) -> Mapping[str, ModelPart]:
+        """The sets of weights, by the names in `RunConfig.weight_sets`."""
+        return {"": ModelPart(self.causal)}
+
+    def rows(self, samples: Sequence[Sample], tokens_per_row: int) -> list[PackedSequence]:
+        """The rows that this process computes (`rows_of`)."""
+        return rows_of(samples, tokens_per_row)
 
     @property
     def device(self) -> torch.device:
@@ -93,8 +105,8 @@ def states_of(trunk: nn.Module, row: PackedSequence) -> Tensor:
     return cast(Tensor, states).index_select(0, row.sources)
 
 
-def load_causal(options: ModelOptions) -> PreTrainedModel:
-    """Load a model for training.
+def load_causal(options: ModelOptions, adapters: Sequence[str] = (NAME,)) -> PreTrainedModel:
+    """Load a model for training. With LoRA, it gets the adapters of these names.
 
     With one process, the model is moved to its device. With several processes, `load_model` shards it later.
 
@@ -111,16 +123,17 @@ def load_causal(options: ModelOptions) -> PreTrainedModel:
         ) from error
     if options.compile and distributed.size() > 1:
         raise ConfigError("model.compile is for one process: leave it out where torchrun starts several")
-    check_model(Path(options.path))
+    source = find_model(options.path)
+    check_model(Path(source))
     dtype = torch.bfloat16 if options.precision == "bfloat16" else torch.float32
     try:
-        model = AutoModelForCausalLM.from_pretrained(options.path, dtype=dtype)
+        model = AutoModelForCausalLM.from_pretrained(source, dtype=dtype)
     except (OSError, ValueError) as error:
         raise ConfigError(
             f"no model can be loaded from {options.path!r}: {str(error).strip()[:300]}"
         ) from error
     if options.lora.rank:
-        add_adapters(model, options.lora)
+        add_adapters(model, options.lora, adapters)
     device = device_of(options.device)
     if distributed.size() == 1:  # else each process moves its part there
         try:
@@ -137,10 +150,18 @@ def load_causal(options: ModelOptions) -> PreTrainedModel:
     return cast("PreTrainedModel", model.train())
 
 
-def load_model(options: ModelOptions) -> TokenModel:
-    """Load a model as a `TokenModel`, sharded over the processes. Raises the same errors as `load_causal`."""
-    causal = load_causal(options)
-    model = TokenModel(causal, chunk=options.logits_chunk, autocast=options.precision == "autocast")
+def load_model(
+    options: ModelOptions, adapters: Sequence[str] = (NAME,), kind: type[TokenModel] | None = None
+) -> TokenModel:
+    """Load a model as a `TokenModel`, sharded over the processes. Raises the same errors as `load_causal`.
+
+    Args:
+        options: The model.
+        adapters: The names of its adapters, with LoRA.
+        kind: The class of the result.
+    """
+    causal = load_causal(options, adapters)
+    model = (kind or TokenModel)(causal, chunk=options.logits_chunk, autocast=options.precision == "autocast")
     return sharded(model, layers_of(causal), device_of(options.device))
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -36,6 +36,18 @@ class Step:
     done: bool
     norm: float
     lr: float
+    norms: Mapping[str, float] = field(default_factory=dict)
+    """The norm of the gradient of each role, if each has its own weights."""
+
+
+class PolicyOptimizer(Protocol):
+    """An optimizer, or several that work as one. The methods are described at `Optimizer`."""
+
+    @property
+    def skipped(self) -> int: ...
+    def step(self) -> Step: ...
+    def state_dict(self) -> dict[str, Any]: ...
+    def load_state_dict(self, state: dict[str, Any]) -> None: ...
 
 
 class Optimizer:

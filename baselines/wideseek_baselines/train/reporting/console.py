@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
-from datetime import timedelta
+from collections.abc import Callable, Mapping, Sequence
 from threading import Lock
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -14,10 +13,10 @@ import click
 from rich.box import SIMPLE_HEAD
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
-from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from wideseek_env.cli.progress import Bar, Pace, bar_text, count_text, duration
 from wideseek_env.render.printable import one_line
 
 if TYPE_CHECKING:
@@ -63,8 +62,6 @@ SUPERVISED: Mapping[str, tuple[str, str]] = {
 """Metrics of a warm start."""
 RECENT = 10
 WARNINGS = 3
-BAR = 32
-"""Width of a progress bar in characters."""
 
 
 class LiveView:
@@ -89,11 +86,9 @@ class LiveView:
     ) -> None:
         self._title = one_line(title, 60)
         self._rows = rows
-        self._clock = clock
-        self._began = clock()
+        self._pace = Pace(None, clock=clock)
         self._lock = Lock()
         self._step: tuple[int, int] | None = None
-        self._before = 0
         self._progress: Progress | None = None
         self._recent: deque[Mapping[str, Any]] = deque(maxlen=RECENT)
         self._held_out: tuple[int, Mapping[str, Any]] | None = None
@@ -107,11 +102,11 @@ class LiveView:
         with self._lock:
             if any(name in metrics for name in self._rows):
                 if not self._recent:
-                    self._before = step - 1  # a resumed run has done these before
+                    self._pace.before = step - 1  # a resumed run has done these before
                 self._recent.append(metrics)
             else:
                 self._held_out = (step, metrics)
-            self._step = (step, steps)
+            self._step, self._pace.total = (step, steps), steps
             self._warnings.extend(f"step {step}: {warning}" for warning in metrics.get("warnings", ()))
         self._live.start()
 
@@ -142,25 +137,29 @@ class LiveView:
 
     def _bars(self) -> Table:
         grid = Table.grid(padding=(0, 2))
-        passed = self._clock() - self._began
+        grid.add_column()  # the title, which is cut if the terminal is narrow
+        grid.add_column(no_wrap=True)
+        grid.add_column(no_wrap=True)
+        title = Text(self._title, style="bold", no_wrap=True, overflow="ellipsis")
+        passed = f"{duration(self._pace.passed)} passed"
         if self._step is None:
-            grid.add_row(Text(self._title, style="bold"), "", "", Text(f"{_time(passed)} passed"))
+            grid.add_row(title, "", Text(passed))
         else:
             step, steps = self._step
-            done = step - self._before if self._recent else 0
-            left = f", {_time(passed / done * (steps - step))} left" if done else ""
+            pace = self._pace.parts(step, "steps") if self._recent else []
             grid.add_row(
-                Text(self._title, style="bold"),
-                ProgressBar(total=steps, completed=step, width=BAR),
-                Text(f"step {step}/{steps}"),
-                Text(f"{_time(passed)} passed{left}"),
+                title,
+                bar_text(step, steps).append(count_text(step, steps, "steps")),
+                Text("   ".join(pace) or passed),
             )
         progress = self._progress
         if progress is not None and progress.done < progress.total:
+            unit = "held out" if progress.held_out else "this step"
             grid.add_row(
-                Text("held-out episodes" if progress.held_out else "episodes"),
-                ProgressBar(total=progress.total, completed=progress.done, width=BAR),
-                Text(f"{progress.done}/{progress.total}"),
+                Text(unit),
+                bar_text(progress.done, progress.total).append(
+                    count_text(progress.done, progress.total, "episodes")
+                ),
                 Text(f"mean reward {progress.reward:.3f}"),
             )
         return grid
@@ -196,10 +195,6 @@ def _held_out(step: int, metrics: Mapping[str, Any]) -> Table:
     return table
 
 
-def _time(seconds: float) -> str:
-    return str(timedelta(seconds=round(seconds)))
-
-
 COLUMNS: Mapping[str, tuple[str, str]] = {
     "reward": ("reward", "7.3f"),
     "item_f1": ("item-F1", "7.3f"),
@@ -216,6 +211,9 @@ COLUMNS: Mapping[str, tuple[str, str]] = {
     "train_seconds": ("train s", "7.1f"),
 }
 """Metrics of the printed table: title and format."""
+
+
+_ITEM_F1 = "eval_item_f1"
 
 
 def print_step(values: Mapping[str, Any]) -> None:
@@ -239,6 +237,21 @@ def print_step(values: Mapping[str, Any]) -> None:
         click.echo(f"{place}  warning: {warning}")
 
 
+def held_out_change(records: Sequence[Mapping[str, Any]]) -> str:
+    """One line about the first and the last evaluation in a run's log: held-out item-F1 by width. "" without them."""
+    looks = [record for record in records if any(name.startswith(_ITEM_F1) for name in record)]
+    if len(looks) < 2:
+        return ""
+    first, last = looks[0], looks[-1]
+    parts = []
+    for name in first:
+        if name.startswith(_ITEM_F1) and name in last:
+            width = name.removeprefix(_ITEM_F1).removeprefix("@")
+            change = f"{100 * first[name]:.1f} → {100 * last[name]:.1f}"
+            parts.append(f"{change} at width {width}" if width else change)
+    return f"Held-out item-F1, step {first['step']} → {last['step']}: {', '.join(parts)}"
+
+
 def print_supervised(values: Mapping[str, Any]) -> None:
     """Print one line for a step of a warm start, or for its held-out loss."""
     head = f"{values['step']:>6}/{values['steps']}"
@@ -249,6 +262,46 @@ def print_supervised(values: Mapping[str, Any]) -> None:
         f"{head}  loss {values['loss']:.4f}  lr {values['lr']:.2e}  gradient {values['gradient_norm']:.2f}  "
         f"{values['tokens_per_second']:,.0f} tokens/s"
     )
+
+
+class StepLines:
+    """Prints a line for each step where there is no live view, and the progress of the run. Use it in a ``with``
+    statement.
+
+    Args:
+        title: The title of the run.
+        line: Prints the metrics of a step or an evaluation.
+    """
+
+    def __init__(self, title: str, line: Callable[[Mapping[str, Any]], None]) -> None:
+        self._title = title
+        self._line = line
+        self._bar: Bar | None = None
+
+    def on_step(self, values: Mapping[str, Any]) -> None:
+        """Print the metrics of a step or an evaluation."""
+        self._line(values)
+        step = values["step"]
+        if self._bar is None:
+            # The first step, in which kernels are made, does not count for the rate.
+            self._bar = Bar(self._title, values["steps"], "steps", before=step, draws=False)
+            self._bar.__enter__()
+        if _is_step(values):
+            self._bar.update(step)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._bar is not None:
+            self._bar.__exit__(kind, error, trace)
+
+
+def _is_step(values: Mapping[str, Any]) -> bool:
+    """Whether these are the metrics of a training step, and not those of an evaluation."""
+    return "loss" in values or "reward" in values
 
 
 def _width(form: str) -> int:

@@ -11,12 +11,14 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
+from torch import nn
 
 from wideseek_baselines.train import distributed
 from wideseek_baselines.train.model.lora import has_adapters
 
 if TYPE_CHECKING:
     from wideseek_baselines.train.data.packing import Sample
+    from wideseek_baselines.train.model.critic import Critic
     from wideseek_baselines.train.model.model import TokenModel
 
 PEAK_TFLOPS = (
@@ -51,6 +53,14 @@ def work_metrics(
     }
 
 
+def critic_work(critic: Critic, samples: Sequence[Sample], *, updates: int, forward: int) -> dict[str, float]:
+    """The same metrics for a separate critic. `samples` have the tokens that the critic reads."""
+    return {
+        "processed_tokens": float(updates * sum(map(len, samples))),
+        "model_flops": critic_flops(critic, samples, updates, forward),
+    }
+
+
 def throughput_metrics(
     metrics: Mapping[str, float], seconds: float, device: torch.device
 ) -> dict[str, float]:
@@ -64,7 +74,7 @@ def throughput_metrics(
     found = {
         name: value for name, value in metrics.items() if name not in ("processed_tokens", "model_flops")
     }
-    if "model_flops" in metrics:
+    if metrics.get("model_flops"):
         speed = metrics["model_flops"] / distributed.size() / seconds / 1e12
         found["train_tokens_per_second"] = metrics["processed_tokens"] / seconds
         found["model_tflops_per_second"] = speed
@@ -79,12 +89,41 @@ def model_flops(model: TokenModel, samples: Sequence[Sample], updates: int, forw
     head = causal.get_output_embeddings().weight.numel()
     embedding = causal.get_input_embeddings().weight
     tied = embedding is causal.get_output_embeddings().weight
-    matrices = sum(part.numel() for part in model.parameters() if part.ndim > 1)
-    body = matrices - head - (0 if tied else embedding.numel())
-    config = causal.config.get_text_config()
+    one = next(iter(model.parts.values()))  # a token goes through the weights of its role only
+    body = _matrices(one) - head - (0 if tied else embedding.numel())
+    return _flops(causal.config, body, head, samples, updates, forward, frozen=has_adapters(model))
+
+
+def critic_flops(critic: Critic, samples: Sequence[Sample], updates: int, forward: int) -> float:
+    """The model FLOPs of a separate critic, over all processes. Its value head is not counted."""
+    trunk: Any = critic.trunk
+    body = _matrices(trunk) - trunk.get_input_embeddings().weight.numel()
+    return _flops(trunk.config, body, 0, samples, updates, forward, frozen=has_adapters(critic))
+
+
+def _matrices(module: nn.Module) -> int:
+    """The number of weights in matrices."""
+    return sum(part.numel() for part in module.parameters() if part.ndim > 1)
+
+
+def _flops(
+    config: Any, body: int, head: int, samples: Sequence[Sample], updates: int, forward: int, *, frozen: bool
+) -> float:
+    """Model FLOPs of passes over samples.
+
+    Args:
+        config: The configuration of the model.
+        body: Weights of the matrices of the layers.
+        head: Weights of the output layer. It computes only trained tokens.
+        samples: The samples.
+        updates: Number of forward and backward passes.
+        forward: Number of additional forward passes.
+        frozen: Whether the weights have no gradients, because adapters are trained.
+    """
+    config = config.get_text_config()
     heads = config.num_attention_heads
     width = (getattr(config, "head_dim", None) or config.hidden_size // heads) * heads
-    backward = 1 if has_adapters(model) else 2
+    backward = 1 if frozen else 2
     passes = forward + updates * (1 + backward)
     attended = (
         forward + updates * 3

@@ -84,8 +84,10 @@ class Wandb:
     def __init__(self, run: TrackerRun) -> None:
         wandb = _package("wandb")
         about = run.out / "wandb" / "run-id"
-        known = run.step > 0 and about.is_file()
-        identifier = about.read_text("utf-8").strip() if known else uuid.uuid4().hex[:8]
+        known = about.read_text("utf-8").strip() if run.step > 0 and about.is_file() else ""
+        identifier = (
+            known or uuid.uuid4().hex[:8]
+        )  # the file is empty if the process was killed while it wrote it
         self._run: Any = wandb.init(
             project=run.project,
             name=run.title,

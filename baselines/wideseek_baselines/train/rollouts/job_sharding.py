@@ -5,13 +5,14 @@ Each process runs a share of the jobs on its own engine. With Ray workers, the f
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from wideseek_baselines.engines.base import Weights
 from wideseek_baselines.rollout.jobs import Finished, group_of
 from wideseek_baselines.train import distributed
+from wideseek_env.messages import Role
 from wideseek_env.policy import Job
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ class RemoteRollouts:
         """Run nothing."""
         yield from ()
 
-    def update_weights(self, weights: Weights, version: int) -> None:
+    def update_weights(self, weights: Weights, version: int, roles: Collection[Role] = ()) -> None:
         """Iterate over the weights and do nothing with them. All processes must take part in gathering each tensor."""
         if not isinstance(weights, Path):
             for _ in weights:

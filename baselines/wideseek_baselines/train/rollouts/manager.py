@@ -14,6 +14,7 @@ import torch
 from wideseek_baselines.background import background
 from wideseek_baselines.cluster.rollouts import open_rollouts_on
 from wideseek_baselines.engines.shared_memory import MARGIN, free_bytes, usable, warn_of_shortage
+from wideseek_baselines.engines.vllm_loading import check_installed
 from wideseek_baselines.policies.llm import LLMPolicy
 from wideseek_baselines.rollout.config import RolloutConfig, Rollouts
 from wideseek_baselines.rollout.jobs import Finished, RolloutJob
@@ -23,16 +24,19 @@ from wideseek_baselines.tokens.loading import load_tokenizer
 from wideseek_baselines.tokens.record import Rollout
 from wideseek_baselines.train import distributed
 from wideseek_baselines.train.config.game_in_use import game_in_use, recorded_game
-from wideseek_baselines.train.config.run import EvaluationOptions, RunConfig, policy_options
-from wideseek_baselines.train.model.export import state_dict_for_engine
+from wideseek_baselines.train.config.run import EvaluationOptions, RunConfig
+from wideseek_baselines.train.model.export import adapters_for_engine, state_dict_for_engine
 from wideseek_baselines.train.model.model import TokenModel
 from wideseek_baselines.train.rollouts.job_sharding import RemoteRollouts, run_sharded
 from wideseek_baselines.train.rollouts.metrics import subagents
+from wideseek_baselines.train.rollouts.role_engines import role_engines
 from wideseek_env import catalog
 from wideseek_env.errors import ConfigError, WideSeekError
 from wideseek_env.evaluation.run import episode_seed
 from wideseek_env.game import GameConfig
 from wideseek_env.policy import Job
+from wideseek_env.rewards import reward_named
+from wideseek_env.shaping import is_annealed
 from wideseek_env.summaries.policy_engine import PolicyEngine
 from wideseek_env.task import Task
 from wideseek_env.tasks import conditions
@@ -81,26 +85,29 @@ class RolloutManager:
         chosen = game_in_use(config.game, game)
         self._config = config = dataclasses.replace(config, game=chosen)  # its checks, for this game
         self._on_episode = on_episode
+        self.game = chosen
+        """The game that is really played."""
         self.game_record = recorded_game(chosen)
         """The game as JSON values, which checkpoints hold (`recorded_game`)."""
+        self.annealed = is_annealed(reward_named(chosen.reward))
+        """Whether the reward changes with the share of the run that is done."""
         self.tasks, self.held_out = _tasks(chosen, config.evaluation)
         if config.prompt_tokens is not None:
             self.tasks = short_enough(self.tasks, config.model.path, config.prompt_tokens)
         engine = config.engine
+        check_installed(engine.vllm, "engine.vllm")
         ray = {"cpus": engine.worker_cpus, "gpus": engine.worker_gpus} if engine.workers else {}
         self._driver = DriverOptions(
             concurrency=engine.concurrency, retries=engine.retries, request_timeout=engine.request_timeout
         )
-        options = policy_options(config.model.path, engine)
-        if engine.sleep and engine.kind == "vllm":
-            options["sleep_level"] = 2  # the trainer sends the weights after every step
+        self._engines = engines = role_engines(config)
         self._group = distributed.new_group()
         self._updated = False
         if engine.workers and not distributed.is_main():
             self._rollouts: Rollouts = RemoteRollouts()
             return
         self._rollouts = open_rollouts_on(
-            RolloutConfig(engine.kind, options, chosen, self._driver),
+            RolloutConfig(engines.policy, engines.options, chosen, self._driver),
             engine.workers,
             **ray,
         )
@@ -123,13 +130,23 @@ class RolloutManager:
         self._rollouts.sleep()
 
     def update(self, model: TokenModel, version: int) -> None:
-        """Send the model's weights to all engines. Sleeping engines wake up when they get the weights."""
+        """Send the trained weights to the engines that play with them. Sleeping engines wake up."""
+        engines = self._engines
         if self._config.engine.sleep and model.device.type == "cuda":
             torch.cuda.empty_cache()  # memory that training no longer needs, for the engine on the same GPU
-        if not self._updated and self._config.engine.kind == "vllm" and not self._config.engine.workers:
+        local = self._config.engine.found == "vllm" and not self._config.engine.workers
+        if local and not self._updated and not engines.serves_adapters:
             check_shared_memory(model)
         self._updated = True
-        self._rollouts.update_weights(state_dict_for_engine(model.causal), version)
+        parts = model.parts
+        if engines.serves_adapters:
+            self._rollouts.update_weights(adapters_for_engine(parts, engines.adapters), version)
+        else:
+            for name, roles in self._config.weight_sets.items():
+                weights = state_dict_for_engine(parts[name].causal, parts[name].adapter)
+                self._rollouts.update_weights(weights, version, roles)
+        if engines.wakes and self._config.engine.sleep:
+            self._rollouts.wake()
 
     def evaluate(self) -> dict[str, float]:
         """Play the held-out tasks with the same seeds each time.
@@ -189,22 +206,16 @@ class RolloutManager:
 
     def _run_held_out(self, jobs: Sequence[Job]) -> Iterator[Finished]:
         """Run jobs with the sampling temperature of evaluations."""
-        rollouts, engine = self._rollouts, self._config.engine
+        rollouts = self._rollouts
         temperature = self._config.evaluation.temperature
         if temperature is None or not isinstance(rollouts, LocalRollouts):
             return rollouts.run(jobs)
         from wideseek_baselines.rollout.driver import Driver
 
-        policy = LLMPolicy(
-            rollouts.policy.engines[0],
-            episode_tokens=engine.episode_tokens,
-            thinking=engine.thinking,
-            history=engine.history,
-            turn_tokens=engine.turn_tokens,
-            temperature=temperature,
-        )
-        if isinstance(rollouts.game.summariser, PolicyEngine) and isinstance(rollouts.policy, LLMPolicy):
-            policy.summariser = rollouts.policy.summariser
+        usual = cast(LLMPolicy, rollouts.policy)
+        policy = usual.at(temperature)
+        if isinstance(rollouts.game.summariser, PolicyEngine):
+            policy.summariser = usual.summariser
         return background().iterate(Driver(policy, rollouts.game, options=self._driver).run(jobs))
 
     def close(self) -> None:

@@ -3,28 +3,32 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 
 from wideseek_baselines.tokens.record import AgentRecord, Rollout, TurnRecord
 from wideseek_baselines.train.data.samples import failed, ran_out
-from wideseek_env.messages import ROLES
+from wideseek_env.messages import ROLES, Role
 
 PERCENTILES = (50, 90, 99)
 
 
-def rollout_metrics(rollouts: Sequence[Rollout], version: int) -> dict[str, float]:
+def rollout_metrics(
+    rollouts: Sequence[Rollout], version: int, moving: Collection[Role] = ROLES
+) -> dict[str, float]:
     """The metrics of the episodes of a step.
 
     Args:
         rollouts: The rollouts of the step, at least one.
         version: The version of the policy that is trained. `stale_share` is the share of tokens from other versions.
+        moving: The roles whose weights are trained. `stale_share` counts only their tokens.
     """
     count = len(rollouts)
     turns = turns_of(rollouts)
     tokens = sum(turn.tokens for turn in turns)
-    stale = sum(number for turn in turns for made, number in turn.versions if made != version)
+    spans = version_spans(rollouts, moving)
+    stale = sum(number for made, number in spans if made != version)
     return {
         "reward": sum(rollout.reward for rollout in rollouts) / count,
         **reward_metrics(rollouts),
@@ -37,7 +41,7 @@ def rollout_metrics(rollouts: Sequence[Rollout], version: int) -> dict[str, floa
         "turn_tokens": tokens / max(1, len(turns)),
         "cut_share": _cut_share(turns),
         "call_errors": sum(turn.errors for turn in turns) / count,
-        "stale_share": stale / max(1, tokens),
+        "stale_share": stale / max(1, sum(number for _, number in spans)),
         "queue_seconds": _mean([turn.queued for turn in turns]),
         "generation_seconds": _mean([turn.generating for turn in turns]),
         "tool_seconds": _mean([turn.tools for turn in turns]),
@@ -94,9 +98,21 @@ def _credits(rollouts: Sequence[Rollout]) -> dict[str, float]:
     return {"subagent_credit": statistics.fmean(known), "subagent_credit_std": statistics.pstdev(known)}
 
 
-def version_lag(rollouts: Sequence[Rollout], version: int) -> float:
-    """The mean age of the policy over all generated tokens, as a number of versions before `version`."""
-    spans = [span for turn in turns_of(rollouts) for span in turn.versions]
+def version_spans(rollouts: Sequence[Rollout], roles: Collection[Role]) -> list[tuple[int, int]]:
+    """The pairs (version, number of tokens) of all turns of these roles."""
+    return [
+        span
+        for rollout in rollouts
+        for agent in rollout.agents
+        if agent.role in roles
+        for turn in agent.turns
+        for span in turn.versions
+    ]
+
+
+def version_lag(rollouts: Sequence[Rollout], version: int, moving: Collection[Role] = ROLES) -> float:
+    """The mean age of the policy over all tokens of the roles in `moving`, as a number of versions before `version`."""
+    spans = version_spans(rollouts, moving)
     tokens = sum(number for _, number in spans)
     return sum((version - made) * number for made, number in spans) / max(1, tokens)
 

@@ -47,7 +47,7 @@ def test_tables_that_are_left_out_have_the_outer_default() -> None:
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("optim.lrr=1", r"unknown key 'optim.lrr'; did you mean 'lr'\?"),
+        ("optim.lrr=1", r"unknown key 'optim.lrr'; did you mean 'optim.lr'\?"),
         ("optin.lr=1", r"unknown key 'optin'; did you mean 'optim'\?"),
         ("zzz=1", "unknown key 'zzz'; there are: data, out"),
         ("epochs=1.5", "epochs must be a whole number, not 1.5"),

@@ -156,8 +156,8 @@ def test_every_limit_is_explained_and_can_be_left_at_the_value_of_the_rules() ->
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("game.taks=x", r"unknown key 'game\.taks'; did you mean 'tasks'\?"),
-        ("game.limits.widht=3", r"unknown key 'game\.limits\.widht'; did you mean 'width'\?"),
+        ("game.taks=x", r"unknown key 'game\.taks'; did you mean 'game\.tasks'\?"),
+        ("game.limits.widht=3", r"unknown key 'game\.limits\.widht'; did you mean 'game\.limits\.width'\?"),
         ("game.limits.episode_calls=0", r"game\.limits\.episode_calls must be at least 1, not 0"),
         ("game.limits.width=many", r"game\.limits\.width must be a whole number, not 'many'"),
         ("game.limits=3", r"game\.limits must be a table, not 3"),
@@ -166,7 +166,7 @@ def test_every_limit_is_explained_and_can_be_left_at_the_value_of_the_rules() ->
         ("game.team=yes", r"game\.team must be true or false, not 'yes'"),
         ("game.limit=0", r"game\.limit must be a whole number of at least 1, not 0"),
         ("game.tools=3", r"game\.tools must be a list of custom tools, not 3"),
-        ("game.widht=3", r"unknown key 'game\.widht'; did you mean 'width'\?"),
+        ("game.widht=3", r"unknown key 'game\.widht'; did you mean 'game\.width'\?"),
         ("game=3", "game must be a table, not 3"),
     ],
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import re
 import tomllib
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,11 @@ from toy_game import toy_tasks
 from training_parts import saved_model
 
 from wideseek_baselines.engines.weights import tensor_shapes
+from wideseek_baselines.model_settings import read_settings
+from wideseek_baselines.policies.factories import transformers_policy
 from wideseek_baselines.tokens.loading import load_tokenizer
 from wideseek_baselines.train.cli import train
+from wideseek_baselines.train.config import run
 from wideseek_baselines.train.config.loading import (
     config_from,
     config_to_dict,
@@ -32,6 +36,7 @@ from wideseek_baselines.train.grpo import GrpoConfig
 from wideseek_baselines.train.objective.advantages import EPSILON
 from wideseek_baselines.train.objective.losses import LARGEST
 from wideseek_baselines.train.ppo import PpoConfig
+from wideseek_baselines.train.reporting.untrained import UntrainedError
 from wideseek_baselines.train.rollouts.manager import short_enough
 from wideseek_env.errors import ConfigError
 from wideseek_env.profiles import profile_named
@@ -49,7 +54,7 @@ def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_presets_are_those_that_are_documented() -> None:
-    assert preset_names() == ["nano-cpu", "qwen3-4b-8gpu", "qwen3-4b-multinode", "smollm2-1gpu"]
+    assert preset_names() == ["nano-cpu", "nano-demo", "qwen3-4b-8gpu", "qwen3-4b-multinode", "smollm2-1gpu"]
     with pytest.raises(ConfigError, match="no preset 'big'; there are: nano-cpu"):
         preset_file("big")
 
@@ -57,7 +62,7 @@ def test_the_presets_are_those_that_are_documented() -> None:
 @pytest.mark.parametrize("kind", [GrpoConfig, PpoConfig])
 @pytest.mark.parametrize("name", preset_names())
 def test_every_preset_is_a_configuration_of_a_game_that_there_is(name: str, kind: Any) -> None:
-    needed = ["model.path=HuggingFaceTB/SmolLM2-135M-Instruct"] if name == "nano-cpu" else []
+    needed = ["model.path=HuggingFaceTB/SmolLM2-135M-Instruct"] if name.startswith("nano-") else []
     config = load_config(kind, None, ["out=run", *needed], preset=preset_file(name))
     assert config_from(kind, config_to_dict(config)) == config
     assert isinstance(config.game.open_rules(), Rules)
@@ -72,7 +77,7 @@ def test_every_preset_is_a_configuration_of_a_game_that_there_is(name: str, kind
 @pytest.mark.parametrize("name", preset_names())
 @pytest.mark.parametrize("command", ["grpo", "ppo"])
 def test_a_dry_run_of_every_preset(command: str, name: str, model_folder: Path, tmp_path: Path) -> None:
-    needed = [f"model.path={model_folder}"] if name == "nano-cpu" else []
+    needed = [f"model.path={model_folder}"] if name.startswith("nano-") else []
     arguments = [command, "--preset", name, "--dry-run", f"out={tmp_path / 'run'}", *needed]
     done = CliRunner().invoke(train, arguments, catch_exceptions=False)
     assert done.exit_code == 0
@@ -293,6 +298,22 @@ def test_options_reach_the_policy() -> None:
     }
 
 
+def test_the_demo_uses_the_engine_that_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    config = load_config(GrpoConfig, None, ["engine.vllm.block_size=32"], preset=preset_file("nano-demo"))
+    assert (config.model.path, config.engine.kind, config.out) == ("nano-team-warm", "auto", "runs/nano-demo")
+    assert config.game == load_config(GrpoConfig, None, NEEDED, preset=preset_file("nano-cpu")).game
+    monkeypatch.setattr(run, "find_spec", lambda name: None)
+    assert config.engine.found == "transformers"
+    options = policy_options("m", config.engine)
+    assert {*options} - {"turn_tokens", "temperature", "history"} <= {
+        *signature(transformers_policy).parameters
+    }
+    monkeypatch.setattr(run, "find_spec", lambda name: object())
+    assert config.engine.found == "vllm"
+    options = policy_options("m", config.engine)
+    assert (options["kv_bytes"], options["engine_options"]) == (1_000_000_000, {"block_size": 32})
+
+
 def test_the_commands(model_folder: Path, tmp_path: Path) -> None:
     save_tasks(toy_tasks(4), tmp_path / "tasks.jsonl")
     settings = [
@@ -303,17 +324,25 @@ def test_the_commands(model_folder: Path, tmp_path: Path) -> None:
         *(f"game.tasks={tmp_path / 'tasks.jsonl'}", "game.corpus=synthetic:seed=3,pages=400", "game.limit=3"),
     ]
     runner = CliRunner()
-    done = runner.invoke(train, ["grpo", *settings], catch_exceptions=False)
-    assert done.exit_code == 0, done.output
+    done = runner.invoke(train, ["grpo", *settings])
+    assert isinstance(done.exception, UntrainedError)
+    assert "none of its 1 steps had anything to learn from" in str(done.exception)
+    assert "the rewards in each of the 2 groups are equal (0)" in str(done.exception)
     head, line, warning, last = done.stdout.splitlines()[-4:]
     assert head.split()[:3] == ["step", "reward", "item-F1"]
     assert line.startswith("    1/1 ")
     assert "so this step trained nothing" in warning
     assert "1 steps, 0 tokens trained on" in last, "random answers all earn nothing: no group teaches"
     assert (tmp_path / "run" / "model" / "config.json").is_file()
+    carried = read_settings(tmp_path / "run" / "model")
+    assert carried is not None
+    world = {"tasks": str(tmp_path / "tasks.jsonl"), "corpus": "synthetic:seed=3,pages=400"}
+    rules = {"rules": "default", "limits": {"single_turns": 1}}
+    assert carried.game == {**world, **rules, "profile": "default", "team": False}
+    assert carried.options == {"temperature": 1.0, "turn_tokens": 4}
     wrong = runner.invoke(train, ["ppo", *settings, "kl.coeff=2"])
     assert isinstance(wrong.exception, ConfigError)
-    assert "did you mean 'coefficient'?" in str(wrong.exception)
+    assert "did you mean 'kl.coefficient'?" in str(wrong.exception)
     assert "engine.kind (default vllm)" in runner.invoke(train, ["ppo", "--explain"]).output
 
 

@@ -8,6 +8,7 @@ from typing import Any, get_type_hints
 
 import pytest
 
+from wideseek_baselines.engines.vllm_arguments import MEMORY_AND_SPEED
 from wideseek_baselines.train.config import resuming
 from wideseek_baselines.train.config.loading import config_to_dict, load_config
 from wideseek_baselines.train.config.resuming import may_change, refuse_changes
@@ -54,7 +55,9 @@ def test_every_setting_is_classified_once(name: str) -> None:
 
 
 def test_the_lists_have_no_other_names() -> None:
-    assert {name for listed in LISTS.values() for name in listed} <= set(every())
+    own = {f"engine.vllm.{name}" for name in MEMORY_AND_SPEED}
+    assert {name for listed in LISTS.values() for name in listed} - own <= set(every())
+    assert len(set(MEMORY_AND_SPEED)) == len(MEMORY_AND_SPEED)
 
 
 SAFE = [
@@ -67,6 +70,12 @@ SAFE = [
     *("model.device=cpu", "model.compile=true", "engine.kv_bytes=9", "engine.memory_share=0.4"),
     *("engine.max_requests=3", "engine.concurrency=3", "engine.tensor_parallel=2", "engine.sleep=true"),
     *("engine.workers=2", "engine.retries=7", "engine.request_timeout=5", "engine.vllm.block_size=32"),
+    *(
+        "engine.vllm.cpu_offload_gb=1",
+        "engine.vllm.enforce_eager=true",
+        "engine.vllm.attention_backend=FLASH_ATTN",
+    ),
+    *("engine.vllm.compilation_config.mode=0", "engine.vllm.enable_chunked_prefill=false"),
     *("engine.vllm.max_num_batched_tokens=512", "out=elsewhere", "checkpoint.every=3", "checkpoint.keep=9"),
     *(
         "evaluation.every=3",
@@ -82,6 +91,14 @@ OTHER = [
     *("prompt_tokens=9", "model.path=other", "model.precision=float32", "model.lora.rank=4", "optim.lr=0.1"),
     *("optim.schedule=cosine", "loss.kl=0.5", "loss.clip_low=0.5", "selection.failures=none"),
     *("engine.temperature=0.5", "engine.turn_tokens=9", "engine.context=9", "engine.thinking=true"),
+    *("engine.vllm.quantization=fp8", "engine.vllm.kv_cache_dtype=fp8", "engine.vllm.seed=7"),
+    *("engine.vllm.hf_overrides.rope.theta=1e6", "engine.vllm.speculative_config.method=ngram"),
+    *("engine.vllm.override_generation_config.top_k=5", "engine.vllm.trust_remote_code=true"),
+    *(
+        "engine.vllm.revision=main",
+        "engine.vllm.mamba_cache_dtype=float32",
+        "engine.vllm.new_in_some_version=1",
+    ),
     *("game.reward=wideseek_r1", "game.limits.width=4", "game.where=['rows>=3']"),
 ]
 
@@ -117,8 +134,21 @@ def test_the_length_may_change_only_if_all_learning_rates_are_constant(table: st
     falling = [*NEEDED, f"{table}.schedule=linear"]
     before = {"settings": config_to_dict(load_config(PpoConfig, None, falling)), "data": "d"}
     longer = load_config(PpoConfig, None, [*falling, "steps=200"])
-    with pytest.raises(ConfigError, match="steps was 100 and is now 200"):
+    says = r"steps was 100 and is now 200 \(the learning rate of each step depends on it\)"
+    with pytest.raises(ConfigError, match=says):
         refuse_changes("o", longer, before, {"data": "d"})
+
+
+@pytest.mark.parametrize("kind", [GrpoConfig, PpoConfig])
+def test_the_length_may_not_change_if_the_reward_is_annealed(kind: type[Any]) -> None:
+    before = {"settings": config_to_dict(load_config(kind, None, NEEDED)), "data": "d"}
+    longer = load_config(kind, None, [*NEEDED, "steps=200"])
+    refuse_changes("o", longer, before, {"data": "d"})
+    says = r"steps was 100 and is now 200 \(the reward of each step depends on it\)"
+    with pytest.raises(ConfigError, match=says):
+        refuse_changes("o", longer, before, {"data": "d"}, annealed=True)
+    same = load_config(kind, None, [*NEEDED, "tokens_per_row=9"])
+    refuse_changes("o", same, before, {"data": "d"}, annealed=True)
 
 
 def test_settings_that_cannot_be_read() -> None:

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
+import importlib.machinery
 import re
+import sys
+import types
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
+from click.testing import CliRunner
 
 from wideseek_baselines.engines.vllm_arguments import FIXED, OWN
 from wideseek_baselines.engines.vllm_loading import VllmSettings
+from wideseek_baselines.train.cli import train
 from wideseek_baselines.train.config.loading import config_from, config_to_dict, explained, load_config
 from wideseek_baselines.train.config.run import policy_options
 from wideseek_baselines.train.grpo import GrpoConfig
@@ -74,3 +80,71 @@ def test_vllms_arguments_are_for_vllm() -> None:
         load_config(GrpoConfig, None, [*NEEDED, "engine.kind=transformers", "engine.vllm.block_size=9"])
     with pytest.raises(ConfigError, match=r"engine\.vllm must be a table"):
         load_config(GrpoConfig, None, [*NEEDED, "engine.vllm=9"])
+
+
+@dataclasses.dataclass
+class Arguments:
+    """Stands for `vllm.AsyncEngineArgs`."""
+
+    max_num_batched_tokens: int | None = None
+    enforce_eager: bool = False
+    seed: int = 0
+    kv_cache_dtype: Literal["auto", "fp8"] = "auto"
+
+
+@pytest.fixture
+def installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A vLLM that only has arguments."""
+    module = types.ModuleType("vllm")
+    module.__spec__ = importlib.machinery.ModuleSpec("vllm", None)
+    module.__version__ = "9.9"  # type: ignore[attr-defined]
+    module.AsyncEngineArgs = Arguments  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "vllm", module)
+
+
+DRY = ["grpo", "model.path=HuggingFaceTB/SmolLM2-135M-Instruct", "out=o", "--dry-run"]
+WRONG = [
+    (
+        "max_num_batched_tokens=hot",
+        "engine.vllm.max_num_batched_tokens must be a whole number or none, not 'hot'",
+    ),
+    (
+        "max_num_batched_tokens=[1]",
+        "engine.vllm.max_num_batched_tokens must be a whole number or none, not [1]",
+    ),
+    (
+        "max_num_batched_tokens.a=1",
+        "engine.vllm.max_num_batched_tokens must be a whole number or none, not {'a': 1}",
+    ),
+    (
+        "max_num_batched_tokens=1.5",
+        "engine.vllm.max_num_batched_tokens must be a whole number or none, not 1.5",
+    ),
+    ("enforce_eager=hot", "engine.vllm.enforce_eager must be true or false, not 'hot'"),
+    ("enforce_eager=1", "engine.vllm.enforce_eager must be true or false, not 1"),
+    ("seed=x", "engine.vllm.seed must be a whole number, not 'x'"),
+    ("seed=none", "engine.vllm.seed must be a whole number, not None"),
+    ("kv_cache_dtype=fp9", "must be one of auto, fp8, not 'fp9' (did you mean 'fp8'?)"),
+    (
+        "max_num_batch_tokens=1",
+        "no engine argument 'max_num_batch_tokens'; did you mean 'max_num_batched_tokens'?",
+    ),
+    ("zzz=1", "vLLM 9.9 has no engine argument 'zzz'"),
+]
+
+
+@pytest.mark.parametrize(("setting", "says"), WRONG)
+def test_a_dry_run_checks_names_and_values(installed: None, setting: str, says: str) -> None:
+    result = CliRunner().invoke(train, [*DRY, f"engine.vllm.{setting}"])
+    assert result.exit_code != 0
+    assert says in str(result.exception) + result.output
+    right = CliRunner().invoke(train, [*DRY, "engine.vllm.max_num_batched_tokens=9"])
+    assert right.exit_code == 0, right.output
+    assert "not checked" not in right.output
+
+
+def test_a_dry_run_without_vllm_says_what_it_did_not_check(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("wideseek_baselines.engines.vllm_loading.find_spec", lambda name: None)
+    told = "engine.vllm was not checked, because vLLM is not installed here"
+    assert told in CliRunner().invoke(train, [*DRY, "engine.vllm.max_num_batched_tokens=hot"]).output
+    assert told not in CliRunner().invoke(train, DRY).output

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -139,11 +140,27 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_is_used(
     assert (found.step, found.position) == (1, {"task": 1})
     assert (found.weights["weight"] == 1).all()
     assert "step-00000002 is damaged" in caplog.text
-    assert "resumes from step-00000001" in caplog.text
-    checkpoint.set_aside(found.damaged)
+    assert re.search(r"step-00000002 is damaged: the file [\w.]+ ", caplog.text), (
+        "which file, and what is wrong"
+    )
+    assert "resumes from the checkpoint step-00000001 instead" in caplog.text
+    assert "Error" not in caplog.text, "plain English"
+    checkpoint.set_aside(list(found.damaged))
     assert sorted(os.listdir(tmp_path)) == ["step-00000001", "step-00000002.damaged"]
     checkpoint.save(tmp_path, 2, module, {}, {})
     assert sorted(os.listdir(tmp_path)) == ["step-00000001", "step-00000002"]
+
+
+def test_a_damaged_checkpoint_is_set_aside_a_second_time(tmp_path: Path) -> None:
+    paths = [checkpoint.save(tmp_path, step, nn.Linear(2, 2), {}, {}) for step in (1, 2)]
+    shutil.copytree(
+        paths[1], tmp_path / "step-00000002.damaged"
+    )  # the next save was killed before it removed it
+    zero("state.pt")(paths[1])
+    found = checkpoint.load_latest(tmp_path)
+    assert found is not None
+    checkpoint.set_aside(list(found.damaged))
+    assert sorted(os.listdir(tmp_path)) == ["step-00000001", "step-00000002.damaged"]
 
 
 def test_several_damaged_checkpoints(tmp_path: Path) -> None:
@@ -152,7 +169,7 @@ def test_several_damaged_checkpoints(tmp_path: Path) -> None:
     truncate("weights.safetensors")(paths[1])
     found = checkpoint.load_latest(tmp_path)
     assert found is not None
-    assert (found.step, found.damaged) == (1, (paths[2], paths[1]))
+    assert (found.step, list(found.damaged)) == (1, [paths[2], paths[1]])
     remove("position.json")(paths[0])
     with pytest.raises(
         CheckpointError, match=r"no checkpoint can be used: .*00003.*00002.*00001.*start over"
@@ -197,7 +214,8 @@ def test_a_damaged_model_is_not_loaded(exported: Path, damage: Callable[[Path], 
     assert model_folder(exported) == exported
     assert about_model(exported) == {"step": 3}
     damage(exported)
-    with pytest.raises(DamagedError, match=r"export or copy the model again. .* delete .*checksums.json"):
+    says = r"is damaged: the file .*Export or copy the model again\. .* delete .*checksums.json"
+    with pytest.raises(DamagedError, match=says):
         load_model(options)
     with pytest.raises(DamagedError):
         model_folder(exported)

@@ -16,7 +16,13 @@ from rich.console import Console
 from toy_game import toy_tasks
 from training_parts import saved_model
 
-from wideseek_baselines.train.reporting.console import REINFORCED, SUPERVISED, LiveView
+from wideseek_baselines.train.reporting.console import (
+    REINFORCED,
+    SUPERVISED,
+    LiveView,
+    StepLines,
+    held_out_change,
+)
 from wideseek_baselines.train.reporting.log import read_log
 from wideseek_baselines.train.rollouts.manager import Progress
 from wideseek_env.tasks.jsonl import save_tasks
@@ -59,19 +65,38 @@ def text(shown: LiveView) -> str:
     return "\n".join(lines)
 
 
+def test_lines_of_steps_have_the_progress(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Clock()
+    monkeypatch.setattr("wideseek_env.cli.progress.time.monotonic", clock)
+    printed: list[int] = []
+    with StepLines("runs/one", lambda values: printed.append(values["step"])) as lines:
+        lines.on_step({"step": 2, "steps": 5, "eval_item_f1@1": 0.25})
+        for step in (3, 4, 5):
+            clock.now += 20
+            lines.on_step({"step": step, "steps": 5, "reward": 0.5})
+    assert printed == [2, 3, 4, 5]
+    assert capsys.readouterr().err.splitlines() == [
+        "runs/one: 3 of 5 steps, 3.0 steps/min, 40 s left",
+        "runs/one: 4 of 5 steps, 3.0 steps/min, 20 s left",
+        "runs/one: 5 of 5 steps, 3.0 steps/min",
+    ]
+
+
 def test_it_shows_steps_episodes_figures_evaluations_and_warnings() -> None:
     clock = Clock()
     shown, _ = view(REINFORCED, clock)
     with shown:
         shown.on_episode(Progress(held_out=True, done=3, total=8, reward=0.125))
-        assert "held-out episodes 3/8 mean reward 0.125" in text(shown)
+        assert "held out 3 of 8 episodes mean reward 0.125" in text(shown)
         shown.on_step(
             {"step": 10, "steps": 20, "eval_item_f1@1": 0.25, "eval_item_f1@4": 0.5, "eval_failed@4": 1.0}
         )
         shown.on_episode(Progress(held_out=False, done=5, total=16, reward=0.375))
         found = text(shown)
-        assert "runs/one step 10/20 0:00:00 passed\n" in found, "nothing is known of the time that is left"
-        assert "episodes 5/16 mean reward 0.375" in found
+        assert "runs/one 10 of 20 steps 0 s passed\n" in found, "nothing is known of the time that is left"
+        assert "this step 5 of 16 episodes mean reward 0.375" in found
         assert "held out, step 10 width 1 width 4" in found
         assert "item-F1 0.250 0.500" in found
         assert "failed – 1.000" in found
@@ -81,7 +106,7 @@ def test_it_shows_steps_episodes_figures_evaluations_and_warnings() -> None:
         shown.on_episode(Progress(held_out=False, done=16, total=16, reward=0.5))
         shown.on_step({"step": 12, "steps": 20, **STEP, "reward": 0.75, "warnings": ["reward fell"]})
         found = text(shown)
-    assert "step 12/20 0:02:00 passed, 0:08:00 left" in found, "steps done before do not count"
+    assert "12 of 20 steps 1.0 steps/min 8 min 0 s left" in found, "steps done before do not count"
     assert "last step mean of 2" in found
     for row in (
         *("reward 0.750 0.500", "item-F1 0.500 0.500", "KL to the reference 0.00125", "entropy 2.500"),
@@ -90,8 +115,24 @@ def test_it_shows_steps_episodes_figures_evaluations_and_warnings() -> None:
         *("held out, step 10", "warning: step 12: reward fell"),
     ):
         assert row in found
-    assert "16/16" not in found, "a bar that is full is gone"
+    assert "16 of 16" not in found, "a bar that is full is gone"
     assert "critic" not in found, "figures that there are not have no row"
+
+
+def test_the_end_says_how_held_out_scores_changed() -> None:
+    logs = [
+        {"step": 0, "eval_item_f1@2": 0.371, "eval_item_f1@8": 0.4849, "eval_reward@2": 0.4},
+        {"step": 1, "reward": 0.5, "item_f1": 0.5},
+        {"step": 5, "eval_item_f1@2": 0.1, "eval_item_f1@8": 0.2},
+        {"step": 10, "eval_item_f1@2": 0.36, "eval_item_f1@8": 0.68},
+    ]
+    told = held_out_change(logs)
+    assert told == "Held-out item-F1, step 0 → 10: 37.1 → 36.0 at width 2, 48.5 → 68.0 at width 8"
+    one = [{"step": 0, "eval_item_f1": 0.5}, {"step": 4, "eval_item_f1": 0.25}]
+    assert held_out_change(one) == "Held-out item-F1, step 0 → 4: 50.0 → 25.0"
+    assert (
+        held_out_change(logs[:2]) == held_out_change([]) == held_out_change([{"step": 1, "reward": 1}]) == ""
+    )
 
 
 def test_it_shows_a_warm_start() -> None:
@@ -155,7 +196,8 @@ def test_the_command_draws_on_a_terminal(plain: bool, tmp_path: Path) -> None:
     )
     assert "2 steps, 0 tokens trained on" in drawn
     assert ("\x1b[" in drawn) is not plain
-    assert ("step 2/2" in drawn) is not plain
+    assert ("━" in drawn) is not plain
+    assert "2 of 2 steps" in drawn
     assert ("generated tokens/s" in drawn) is not plain
     assert ("    2/2 " in drawn) is plain
     assert [record["step"] for record in read_log(tmp_path / "run" / "metrics.jsonl")] == [1, 2]

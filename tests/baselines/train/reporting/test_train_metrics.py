@@ -13,12 +13,19 @@ import torch
 from toy_game import toy_config, toy_game
 from training_parts import agent, examples, rollout, saved_model, tiny_causal
 
-from wideseek_baselines.train.config.options import AdvantageOptions
+from wideseek_baselines.train.config.options import (
+    AdvantageOptions,
+    ModelOptions,
+    PolicyLossOptions,
+    ValueOptions,
+)
+from wideseek_baselines.train.critic_steps import CriticBatch
 from wideseek_baselines.train.grpo import GrpoConfig, run_grpo
+from wideseek_baselines.train.model.critic import Critic, ValueHead
 from wideseek_baselines.train.model.model import TokenModel
 from wideseek_baselines.train.objective.advantages import Advantages, group_advantages
 from wideseek_baselines.train.objective.role_metrics import role_metrics
-from wideseek_baselines.train.ppo import PpoConfig, run_ppo
+from wideseek_baselines.train.ppo import KlOptions, PpoConfig, Prepared, run_ppo, work_of_step
 from wideseek_baselines.train.reporting.console import print_step
 from wideseek_baselines.train.reporting.log import read_log
 from wideseek_baselines.train.reporting.throughput import model_flops, throughput_metrics, work_metrics
@@ -96,6 +103,37 @@ def test_model_flops_of_the_matrix_products(tied: bool) -> None:
     assert model_flops(model, samples, 1, 1) == 4 * expected
 
 
+@pytest.mark.parametrize("kind", ["shared", "separate", "joint"])
+@pytest.mark.parametrize("kl", [0.0, 0.1])
+@pytest.mark.parametrize("step", [0, 1], ids=["warm-up", "trained"])
+def test_all_passes_of_ppo_count(kind: str, kl: float, step: int) -> None:
+    model = TokenModel(tiny_causal())
+    value = ValueOptions(
+        critic="shared" if kind == "joint" else kind,  # type: ignore[arg-type]
+        detach=kind != "joint",
+        epochs=3,
+        warmup_steps=1,
+    )
+    options = PpoConfig("o", ModelOptions("m"), steps=2, epochs=2, kl=KlOptions(kl), value=value)
+    critic = Critic(tiny_causal()) if kind == "separate" else ValueHead(64)
+    samples = examples([40, 64])
+    if kl:
+        samples = [each.with_columns(reference=np.zeros(len(each.places), np.float32)) for each in samples]
+    longer = examples([100, 90])  # what the critic reads
+    batches = [Prepared(samples, CriticBatch(longer), 0.0)]
+    found = work_of_step(model, critic, batches, options, warm=step > 0)
+    updates = 2 if step else 0
+    tokens, flops = updates * 104, model_flops(model, samples, updates, 1 + bool(kl))
+    if isinstance(critic, Critic):
+        body = sum(part.numel() for part in critic.trunk.parameters() if part.ndim > 1) - 97 * 32
+        attention = 2 * 2 * 2 * 64 * (100**2 + 90**2) // 2
+        tokens += 3 * 190
+        flops += (1 + 3 * 3) * (2 * body * 190 + attention)
+    assert found == {"processed_tokens": tokens, "model_flops": flops}
+    shown = throughput_metrics(found, 2.0, torch.device("cpu"))
+    assert shown["model_tflops_per_second"] > 0, "also in the warm-up"
+
+
 def test_utilisation_and_memory_of_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     work = work_metrics(TokenModel(tiny_causal()), examples([40]), updates=3)
     on_cpu = throughput_metrics({**work, "loss": 1.0}, 2.0, torch.device("cpu"))
@@ -138,7 +176,7 @@ def compare(
             "each of the 2 groups are equal (0), so this step trained nothing",
         ),
         ([0.0, 0.0, 0.5, 0.5], None, "drop", 0, "each of the 2 groups are equal (0 to 0.5), so this step"),
-        ([0.0, 0.0, 0.5, 0.5], None, "keep", 1, "so only the KL and entropy terms trained"),
+        ([0.0, 0.0, 0.5, 0.5], None, "keep", 1, "so this step trained nothing"),
         ([0.0, 0.0, 0.5, 0.1], [True, True, False, False], "drop", 0, "each of the 1 groups are equal (0)"),
         ([0.0, 1.0, 0.5, 0.1], [False] * 4, "drop", 0, "none of its 4 episodes is trainable"),
         ([0.0, 1.0, 0.5, 0.1], None, "drop", 0, "selection.failures leave no turn of its 4 episodes"),
@@ -151,10 +189,34 @@ def test_a_step_that_trained_nothing_says_why(
 ) -> None:
     rollouts, found = compare(rewards, trainable, zero_variance_groups=zero_variance_groups)
     options = AdvantageOptions(zero_variance_groups=zero_variance_groups)  # type: ignore[arg-type]
-    told = untrained_groups(rollouts, found, options, {"optimizer_steps": steps})
+    loss = PolicyLossOptions(kl=0.0, entropy=0.0)
+    told = untrained_groups(rollouts, found, options, loss, {"optimizer_steps": steps})
     assert len(told) == bool(says)
     assert says in "".join(told)
     assert untrained_turns(rollouts, {"optimizer_steps": 1}) == []
+
+
+@pytest.mark.parametrize(
+    ("kl", "entropy", "kept", "steps", "says"),
+    [
+        (0.1, 0.1, "keep", 1, "so only the KL and entropy terms trained: "),
+        (0.1, 0.0, "keep", 1, "so only the KL term trained: "),
+        (0.0, 0.1, "keep", 1, "so only the entropy term trained: "),
+        (0.0, 0.0, "keep", 1, "so this step trained nothing: "),
+        (0.1, 0.1, "keep", 0, "so this step trained nothing: "),  # no turn is left
+        (0.1, 0.1, "drop", 0, "so this step trained nothing: "),
+        (0.0, 0.0, "drop", 0, "so this step trained nothing: "),
+    ],
+)
+def test_which_terms_train_groups_with_equal_rewards(
+    kl: float, entropy: float, kept: str, steps: int, says: str
+) -> None:
+    rollouts, found = compare([0.5, 0.5, 0.0, 0.0], None, zero_variance_groups=kept)
+    options = AdvantageOptions(zero_variance_groups=kept)  # type: ignore[arg-type]
+    loss = PolicyLossOptions(kl=kl, entropy=entropy)
+    (told,) = untrained_groups(rollouts, found, options, loss, {"optimizer_steps": steps})
+    assert says in told
+    assert ("zero_variance_groups=drop" in told) == (kept == "keep"), "max_draws alone is refused with keep"
 
 
 class NoReward:

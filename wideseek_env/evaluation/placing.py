@@ -15,6 +15,7 @@ _FAR = (5.0, 9.0, 14.0)  # distances from the point, in points (1/72 inch)
 _ROUND = ((0, 1), (0, -1), (1, 1), (1, -1), (-1, 1), (-1, -1), (1, 0), (-1, 0))
 _ALONG = ((0, 1), (0, -1))
 _STEP = 2.0  # distance between two tested places on a line, in pixels
+_MOST = 3.0  # largest cost of a place: a short piece of a line under the label
 _MARKER = 3.0  # radius of a marker, in points
 
 
@@ -83,7 +84,7 @@ class Labels:
                         if best is None or cost < best[0]:
                             best = cost, anchor, (dx / scale, dy / scale), box
             assert best is not None
-            if best[0] >= 20:  # it would hide a marker or another label, or leave the frame
+            if best[0] >= _MOST:  # it would hide a line, a marker or another label, or leave the frame
                 text.remove()
                 continue
             text.xy, text.xyann = best[1], best[2]

@@ -60,6 +60,8 @@ CASES: dict[str, Make] = {
     "bench depth": lambda p: [*p.towns, "--limit", 1, "--turns", "2", "--out", p.out("depth")],
     "bench plot": lambda p: [p.sweep, "--out", p.out("figure.svg")],
     "bench report": lambda p: [p.sweep, "--out", p.out("report.html")],
+    "bench table": lambda p: [p.sweep],
+    "bench leaderboard": lambda p: [p.sweep, "--out", p.out("board.tex")],
     "corpus build": lambda p: [p.world / "pages", "--out", p.out("corpus")],
     "corpus search": lambda p: [p.corpus, "Alder"],
     "corpus show": lambda p: [p.corpus, "https://local.example/alder.md"],

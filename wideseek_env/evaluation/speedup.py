@@ -93,8 +93,8 @@ def speedup_of(sweep: Sweep, *, clock: Clock = "critical_path", seed: int = 0) -
     """The speed-ups of a width sweep over its smallest width.
 
     Raises:
-        ConfigError: It is a depth sweep, its critical path is fixed, or it has fewer than two widths. Or the widths have
-            no task in common or no right cell, or times were not measured.
+        ConfigError: It is a depth sweep, its critical path is fixed, or it has fewer than two widths. Or the widths
+            have no task in common or no right cell, or times were not measured.
     """
     if sweep.kind != "width":
         raise ConfigError("speed-up needs a width sweep, because a single agent does nothing in parallel")

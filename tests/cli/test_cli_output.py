@@ -68,6 +68,7 @@ CASES: dict[str, Make] = {
     "tasks build": lambda p: ["synthetic:pages=600,rows=6", "--count", 2, "--out", p.out("t.jsonl")],
     "tasks show": lambda p: [p.tasks],
     "tasks stats": lambda p: [p.tasks],
+    "tasks check": lambda p: [p.tasks],
     "texts show": lambda p: [],
     "view": lambda p: [p.run, "--out", p.out("view.html")],
     "watch": lambda p: [p.run, "--once"],

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -134,8 +133,7 @@ def build(
 @click.option(
     "--limit", type=click.IntRange(min=1), default=20, show_default=True, help="Number of faults to show."
 )
-@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
-def check(name: str, limit: int, as_json: bool) -> None:
+def check(name: str, limit: int) -> None:
     """Check a file of tasks, and say what is wrong in which line.
 
     FILE is a .jsonl or .jsonl.gz file, or a benchmark's files (widesearch:PATH, wideseek-r1:FILE, gisa:PATH,
@@ -151,10 +149,7 @@ def check(name: str, limit: int, as_json: bool) -> None:
     from wideseek_env.cli.checking import check_tasks
 
     found = check_tasks(name)
-    if as_json:
-        click.echo(json.dumps(found.to_dict(limit), ensure_ascii=False, indent=2))
-    else:
-        click.echo("\n".join(found.lines(limit)))
+    result(lambda: found.to_dict(limit), "\n".join(found.lines(limit)))
     if found.faults:
         raise click.exceptions.Exit(1)
 

@@ -51,7 +51,7 @@ WORLDS = 32
 """The number of worlds of the expert: that of the training tasks, and similar ones."""
 GAMES: Sequence[dict[str, Any]] = (
     *({"width": width} for width in (2, 8, 6, 16, 1, 8, 4, 16, 7, 3, 5)),
-    {"team": False, "single_turns": 7},
+    *({"team": False, "single_turns": turns} for turns in (8, 4, 6, 8)),
 )
 """The forms of the game for the expert's tasks, in turn."""
 PPO = ("tasks=32", "group=1", "mini_batch=32", "critic_optim.lr=1e-3", "kl.coefficient=0")
@@ -74,7 +74,7 @@ def main() -> None:
     parser.add_argument(
         "--size", choices=("tiny", "small", "base"), default="small", help="size of the nano model"
     )
-    parser.add_argument("--episodes", type=int, default=150, help="number of the expert's episodes per world")
+    parser.add_argument("--episodes", type=int, default=180, help="number of the expert's episodes per world")
     parser.add_argument("--warm-steps", type=int, default=1500, help="number of steps of the warm start")
     parser.add_argument("--roles", nargs="+", choices=("lead", "subagent"), default=["lead", "subagent"])
     parser.add_argument(

@@ -2,7 +2,7 @@
 
 A stage is a command in a separate process group. The stage is done when the command succeeds.
 ``OUT/stages/NAME.json`` then has the results of the stage, with device, versions and the command, and the stage does
-not run again. Each stage has a time limit of its own, so that a slow stage leaves time for the next ones. A failed or
+not run again. Each stage has a separate time limit, so that a slow stage leaves time for the next ones. A failed or
 interrupted stage does not stop the stages after it. When the time of the call is up, the running stage is interrupted.
 In the next call, training resumes from its newest checkpoint, and other stages start over. Each call saves the results
 so far of a training run, so there is a learning curve even if the run never ends.

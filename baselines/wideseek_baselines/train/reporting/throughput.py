@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from wideseek_baselines.train.data.packing import Sample
     from wideseek_baselines.train.model.critic import Critic
     from wideseek_baselines.train.model.model import TokenModel
+    from wideseek_baselines.train.model.parts import ModelPart
 
 PEAK_TFLOPS = (
     ("B200", 2250.0),
@@ -101,9 +102,9 @@ def critic_flops(critic: Critic, samples: Sequence[Sample], updates: int, forwar
     return _flops(trunk.config, body, 0, samples, updates, forward, frozen=has_adapters(critic))
 
 
-def _matrices(module: nn.Module) -> int:
+def _matrices(module: nn.Module | ModelPart) -> int:
     """The number of weights in matrices."""
-    return sum(part.numel() for part in module.parameters() if part.ndim > 1)
+    return sum(part.numel() for _, part in module.named_parameters() if part.ndim > 1)
 
 
 def _flops(

@@ -37,7 +37,7 @@ def test_depth_prints_a_table_and_writes_files(call: Call, towns: list[str], tmp
     assert table["9"] == "100.0"
     assert json.loads((out / "depth.json").read_text())["settings"]["depths"] == [2, 3, 9]
     assert "Depth" in (out / "report.html").read_text() or not (out / "depth.svg").exists()
-    assert "<h1>deep</h1>" in (out / "report.html").read_text()
+    assert "<h1>ToyTeam on 2 tasks</h1>" in (out / "report.html").read_text()
 
 
 def test_width_says_what_it_saves(call: Call, sweeps: tuple[Path, Path]) -> None:
@@ -72,7 +72,7 @@ def test_equal_calls(call: Call, towns: list[str], tmp_path: Path) -> None:
         "--out", out,
     )  # fmt: skip
     assert result.exit_code == 0, result.output
-    assert "Budget: 3 calls per episode (given)" in result.stdout
+    assert "Budget: at most 3 searches and pages per episode (given)" in result.stdout
     for name in ("width-1", "width-4"):
         assert [
             t.outcome["tool_calls"]["search"] for t in load_trajectories(out / name / "trajectories.jsonl")

@@ -296,7 +296,8 @@ def test_every_command_that_scores_warns_once_without_a_model(
         if name in ("eval", "score"):
             assert "judged by rules  50.0 %" in result.stdout
         if name in ("width", "depth"):
-            assert "50.0 % of the cells are for a model to judge, but rules decided them" in result.stdout
+            said = " ".join(result.stdout.split())
+            assert "50.0 % of the cells are for a model to judge, but rules decided them" in said
     record = json.loads((tmp_path / "run" / "run.json").read_text())["settings"]["judging"]
     assert record == {"judge": "offline-2(threshold=0.9)", "model": False, "by_rules": 0.5}
     assert json.loads((tmp_path / "run" / "summary.json").read_text())["by_rules"] == 0.5

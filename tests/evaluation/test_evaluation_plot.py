@@ -94,22 +94,22 @@ def test_curves_against_a_cost_name_their_points() -> None:
         Curve.of(Sweep(tuple(point(n, 0.3 + n / 99, path=n) for n in (4, 20)), {}, "depth"), "deep"),
     ]
     found = texts(draw_metric(curves, axis="critical-path").render("svg"))
-    assert "Critical path (turns); points: turns/width" in found
-    assert {"wide", "deep", "20"} <= set(found)
+    assert "Critical path (turns)" in found
+    assert {"wide", "deep", "width 1", "width 8", "2", "4 turns", "20 turns"} <= set(found)
     with pytest.raises(ConfigError, match="different sizes"):
         draw_metric(curves)
     with pytest.raises(ConfigError, match="wide has no generated tokens per episode: it was not measured"):
         draw_metric(curves, axis="tokens")
     tokens = draw_metric([curve(tokens=5000.0)], axis="tokens").render("svg")
-    assert "Generated tokens per episode; points: width" in texts(tokens)
+    assert "Generated tokens per episode" in texts(tokens)
 
 
 def test_the_overview_of_one_run_and_of_several(tmp_path: Path) -> None:
     plot_sweep(sweep((None, 1, 2, 4)), tmp_path / "a.svg")
     found = texts((tmp_path / "a.svg").read_bytes())
-    assert "p$y^2$ on 博物馆 <b> (9 episodes/point)" in found, "names are no formulas and no markup"
+    assert "p$y^2$ on 9 tasks of 博物馆 <b>" in found, "names are no formulas and no markup"
     assert {"Item-F1", "Row F1", "Success", "single agent", "Critical path (turns)"} <= set(found)
-    assert found.count("9.0") == 3
+    assert found.count("9") == 3, "whole numbers have no decimals"
     assert "Turns of all agents" in found
     both = texts(draw_overview([curve("one", tokens=9.0), curve("two", tokens=8.0)]).render("svg"))
     assert {"one", "two", "Generated tokens per episode"} <= set(both)

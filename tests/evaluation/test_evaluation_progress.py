@@ -221,3 +221,21 @@ def test_what_others_see(tmp_path: Path, changes: dict[str, Any], later: float, 
 def test_a_damaged_progress_file_is_none(tmp_path: Path, text: str) -> None:
     (tmp_path / "progress.json").write_text(text)
     assert read_progress(tmp_path / "progress.json") is None
+
+
+def test_a_moved_interval_stays_in_the_range_of_the_values() -> None:
+    now = [0.0]
+
+    def clock() -> float:
+        now[0] += 1.0  # the intervals of the first episodes are moved with the mean
+        return now[0]
+
+    summary = RunningSummary(clock=clock)
+    for number in range(30):
+        summary.add(ended(f"t{number}", f1=float(number == 0)))
+        summary.means()
+    for number in range(30):
+        summary.add(ended(f"t{number}", f1=1.0))
+        means = summary.means()
+        assert means is not None
+        assert 0 <= means[0].low <= means[0].mean <= means[0].high <= 1

@@ -101,7 +101,7 @@ def test_a_report_joins_sweeps_and_runs(tmp_path: Path) -> None:
     assert "prefers" in text or "light-dark(" in text
     assert "the command" in found.words
     assert "Some runs are incomplete" not in found.words
-    for words in ("width 4 against wide, width 1", "Item-F1", "depth 4"):
+    for words in ("wide: width 4 against width 1", "Item-F1", "depth 4"):
         assert words in found.words
     assert "#0072b2" not in text.replace("--c0: light-dark(#0072b2", ""), "colours follow the page"
 
@@ -117,7 +117,7 @@ def test_the_numbers_are_those_of_the_runs(tmp_path: Path) -> None:
 def test_paired_comparisons_of_two_policies(tmp_path: Path) -> None:
     play_run(tmp_path / "narrow", width=1)
     words = " ".join(Reader(page(tmp_path / "narrow", play_run(tmp_path / "wide", width=4))).words.split())
-    assert "wide against narrow item-F1 3 40.0 100.0 +60.0 +60.0 – +60.0 0.250 yes" in words
+    assert "wide against narrow item-F1 3 40.0 100.0 +60.0 +60.0 – +60.0 0.250 not significant" in words
     text = page(tmp_path / "narrow", tmp_path / "wide")
     differing = re.findall(r'<tr class="differs"><th>([^<]+)</th>', text)
     assert "rules.width" in differing

@@ -7,7 +7,7 @@ import pytest
 
 from wideseek_env.errors import ConfigError
 from wideseek_env.evaluation import EpisodeRecord, Sweep, SweepPoint, fit_amdahl, speedup_of
-from wideseek_env.evaluation.speedup import amdahl_lines
+from wideseek_env.evaluation.speedup import amdahl_lines, no_speedup
 from wideseek_env.evaluation.summary import summarise
 
 WIDTHS = (1, 2, 4, 8, 16)
@@ -88,6 +88,39 @@ def test_what_the_law_does_not_describe_is_warned_of() -> None:
     assert any("does not describe these times well" in each for each in bent.warnings)
     better = fit_amdahl((1, 2, 4), np.array([[10.0, 4.0, 1.0]] * 3))
     assert "serial share is below 0" in better.warnings[-1]
+    for fit in (slower, bent, better):
+        assert 0 <= fit.low <= fit.high <= 1, "a share is from 0 to 1"
+    times = {1: 10, 2: 12, 4: 13}
+    found = speedup_of(sweep_of({w: [record(f"t{n}", path) for n in range(3)] for w, path in times.items()}))
+    assert found.fit is None
+    assert "wider teams take longer" in amdahl_lines(found)[0]
+
+
+@pytest.mark.parametrize(
+    ("f1", "told"),
+    [
+        ({1: 0.5, 2: 0.7, 4: 0.9}, "no wider team did the same work as width 1"),
+        ({1: 0.9, 2: 0.1, 4: 0.2}, "no wider team did the same work as width 1"),
+        ({2: 0.1, 4: 0.5, 8: 0.9}, "no wider team did the same work as width 2"),
+        ({1: 0.0, 2: 0.0, 4: 0.0}, "no width found a right cell"),
+        ({1: 0.0, 2: 0.0, 4: 0.4}, ""),
+        ({1: 0.9, 2: 0.9, 4: 0.9}, ""),
+        ({1: 0.9, 2: 0.5, 4: 0.905}, ""),
+        ({4: 0.9}, ""),
+    ],
+)
+def test_speed_ups_of_other_work_are_one_sentence(f1: dict[int, float], told: str) -> None:
+    found = sweep_of({w: [record(f"t{n}", 30 // w, value) for n in range(9)] for w, value in f1.items()})
+    why = no_speedup(found)
+    assert why.startswith(told)
+    assert bool(why) == bool(told)
+    assert no_speedup(Sweep(found.points, {}, "depth")) == ""
+
+
+def test_a_fixed_path_is_a_reason_too() -> None:
+    found = sweep_of({w: [record("t", 9)] for w in (1, 2)})
+    fixed = Sweep(found.points, {"equal": {"kind": "critical-path", "amount": 9}})
+    assert "the same critical path of at most 9 turns" in no_speedup(fixed)
 
 
 def test_widths_that_found_more_are_not_the_same_work() -> None:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from wideseek_env.errors import ConfigError
+from wideseek_env.evaluation.compare import Difference
 from wideseek_env.evaluation.statistics import (
     EXACT_UP_TO,
     bootstrap_interval,
@@ -97,3 +98,18 @@ def test_pass_at_k_is_the_share_of_draws_with_a_right_one(trials: int, right: in
 def test_what_cannot_be_is_refused(wrong: tuple[int, int, int]) -> None:
     with pytest.raises(ConfigError):
         pass_at_k(*wrong)
+
+
+@pytest.mark.parametrize("value", [0.0, 1.0, 0.1, 1 / 3, 0.7, 2 / 3, 0.999999999])
+def test_no_interval_leaves_the_range_of_its_values(value: float) -> None:
+    for tasks in (1, 2, 3, 7, 10, 49, 97):
+        low, high = bootstrap_interval([value] * tasks)
+        assert low == high == value
+        low, high = bootstrap_interval([value] * tasks + [0.0, 1.0])
+        assert 0 <= low <= high <= 1
+
+
+def test_a_difference_is_significant_by_its_p_value_and_not_by_its_interval() -> None:
+    four = Difference(0.4, 0.9, 0.5, 0.5, 0.5, sign_flip_p([0.5] * 4), 4, 0, 0)
+    assert (four.p, four.low > 0, four.significant) == (0.125, True, False)
+    assert Difference(0.4, 0.9, 0.5, 0.5, 0.5, sign_flip_p([0.5] * 6), 6, 0, 0).significant

@@ -106,7 +106,7 @@ def test_a_run_may_be_waited_for(tmp_path: Path) -> None:
         (lambda p: p / "nowhere", ConfigError, "nowhere does not exist; give a folder of `wideseek eval`"),
         (lambda p: p, ConfigError, "contains no run .it has no trajectories.jsonl."),
         (lambda p: write_run(p / "width-4", []).parent, ConfigError, "it has runs inside: width-4"),
-        (lambda p: _scores(p), ConfigError, "no episodes to show"),
+        (lambda p: _scores(p), TrajectoryError, "scores.jsonl:1: these are not the metrics"),
         (lambda p: _file(p, "{}\n"), TrajectoryError, "x.jsonl:1: .*format None cannot be read"),
         (lambda p: _file(p, "[]\n"), TrajectoryError, "x.jsonl:1: not a trajectory"),
         (lambda p: _file(p, '{"format": 1, "ta\n'), TrajectoryError, "x.jsonl:1: not a trajectory"),
@@ -139,7 +139,7 @@ def _changed(folder: Path, **values: Any) -> Path:
 
 
 def _scores(folder: Path) -> Path:
-    (folder / "scores.jsonl").write_text("")
+    (folder / "scores.jsonl").write_text('{"figures": {}, "score": {}}\n')
     (folder / "run.json").write_text('{"format": 1, "settings": {}}')
     return folder
 

@@ -10,6 +10,7 @@ import click
 
 from wideseek_env.cli import options
 from wideseek_env.cli.bench_reports import plot, report
+from wideseek_env.cli.bench_tables import leaderboard, table
 from wideseek_env.cli.output import ResultGroup, result
 from wideseek_env.cli.suite import cards, suite
 from wideseek_env.errors import ConfigError
@@ -29,7 +30,7 @@ def bench() -> None:
     """
 
 
-for command in (suite, cards, plot, report):
+for command in (suite, cards, plot, report, table, leaderboard):
     bench.add_command(command)
 
 _sweep_options = options.stack(

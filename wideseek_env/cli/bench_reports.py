@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -43,6 +44,7 @@ _names = click.option(
     is_flag=True,
     help="Draw a figure as wide as a page. It shows item-F1, time, calls and speed-up.",
 )
+@click.option("--title", default="", help="A title above the figure.")
 @click.option(
     "--out", "-o", "outs", type=click.Path(dir_okay=False, path_type=Path), required=True, multiple=True,
     help="An .svg, .png or .pdf file (repeatable).",
@@ -53,6 +55,7 @@ def plot(
     axis: str,
     metric: str,
     overview: bool,
+    title: str,
     outs: tuple[Path, ...],
 ) -> None:
     """Draw the results of several widths or depths into one figure.
@@ -61,7 +64,8 @@ def plot(
     because other scores do not compare.
 
     RUN is the --out folder of `bench width` or `bench depth`. The run may be unfinished. Bands and bars are 95 %
-    bootstrap intervals over tasks.
+    bootstrap intervals over tasks. Without --name, curves have the names of their policies or models. If these do not
+    differ, they have the names of the folders.
 
     \b
     Examples:
@@ -71,7 +75,8 @@ def plot(
       wideseek bench plot runs/base runs/trained --overview --out overview.png
     """
     from wideseek_env.errors import ConfigError
-    from wideseek_env.evaluation.curves import Curve
+    from wideseek_env.evaluation.curves import Curve, check_axis
+    from wideseek_env.evaluation.naming import series_names
     from wideseek_env.evaluation.plot import draw_metric, draw_overview, sweep_speedup
     from wideseek_env.evaluation.report import run_names
     from wideseek_env.evaluation.same_game import check_same_game
@@ -84,11 +89,15 @@ def plot(
         raise ConfigError("--overview is always drawn against the size: leave out --x or --overview")
     sweeps, called = [read_sweep(run) for run in runs], run_names(runs, names)
     curves = [Curve.of(sweep, name) for sweep, name in zip(sweeps, called, strict=True)]
+    check_axis("size" if overview else axis, curves)  # errors have the names of the folders
     check_same_game(sweeps, called)
+    if not names:
+        words = series_names([sweep.settings for sweep in sweeps], called)
+        curves = [replace(curve, name=name) for curve, name in zip(curves, words, strict=True)]
     if overview:
-        drawn = draw_overview(curves, [sweep_speedup(sweep) for sweep in sweeps])
+        drawn = draw_overview(curves, [sweep_speedup(sweep) for sweep in sweeps], title)
     else:
-        drawn = draw_metric(curves, axis=axis, metric=metric)
+        drawn = draw_metric(curves, axis=axis, metric=metric, title=title)
     for out in outs:
         drawn.save(out)
     result(lambda: {"written": outs}, "\n".join(f"Written: {out}" for out in outs))
@@ -108,7 +117,8 @@ def plot(
     show_default=True,
     help="Seed of the confidence intervals and the statistical tests.",
 )
-def report(runs: tuple[Path, ...], names: tuple[str, ...], out: Path, seed: int) -> None:
+@click.option("--title", default="", help="Heading of the page. Default: the names of the runs.")
+def report(runs: tuple[Path, ...], names: tuple[str, ...], out: Path, seed: int, title: str) -> None:
     """Write one page about several runs.
 
     The page has figures, confidence intervals, paired comparisons, settings and commands.
@@ -126,7 +136,7 @@ def report(runs: tuple[Path, ...], names: tuple[str, ...], out: Path, seed: int)
     from wideseek_env.evaluation.report import read_entries, run_names, write_report
 
     with working(f"Reading {len(runs)} runs"):
-        write_report(read_entries(runs, run_names(runs, names)), out, seed=seed)
+        write_report(read_entries(runs, run_names(runs, names)), out, seed=seed, title=title)
     hint = "" if plot_available() else f"\nThe page has no figures. To draw them, {INSTALL}"
     result(lambda: {"written": [out]}, f"Written: {out}{hint}")
 
@@ -138,13 +148,14 @@ def show_sweep(sweep: Sweep, out: Path, *, note: str = "", further: Mapping[str,
     """
     from wideseek_env.cli.console import console
     from wideseek_env.evaluation.drawing import INSTALL, plot_available
+    from wideseek_env.evaluation.plot import sweep_title
     from wideseek_env.evaluation.report import read_entries, write_report
 
     written = [out / f"{sweep.kind}.csv", out / f"{sweep.kind}.json"]
     drawable = any(point.size is not None for point in sweep.points)
     if drawable and plot_available():
         written += _draw(sweep, out)
-    write_report(read_entries([out], [out.resolve().name]), out / "report.html")
+    write_report(read_entries([out], [out.resolve().name]), out / "report.html", title=sweep_title(sweep))
     written.append(out / "report.html")
     last = [f"Written: {path}" for path in written]
     last += [f"To draw figures, {INSTALL}"] if drawable and not plot_available() else []
@@ -159,25 +170,25 @@ def _print_sweep(sweep: Sweep, last: Sequence[str], terminal: Console) -> None:
 
     from wideseek_env.cli.row_tables import rows_table
     from wideseek_env.cli.tables import speedup_table, sweep_sketch, sweep_table
+    from wideseek_env.evaluation.naming import budget_name
     from wideseek_env.evaluation.plot import sweep_speedup
-    from wideseek_env.evaluation.speedup import fixed_path, why_fixed
+    from wideseek_env.evaluation.speedup import no_speedup
 
     equal = sweep.settings.get("equal")
     if isinstance(equal, dict):
-        terminal.print(Text(f"Budget: {equal['amount']:,} {equal['kind']} per episode ({equal['from']})"))
+        terminal.print(Text(f"Budget: {budget_name(sweep.settings)} ({equal['from']})"), soft_wrap=True)
     terminal.print(sweep_table(sweep))
     if (rows := rows_table(sweep)) is not None:
         terminal.print(rows)
     terminal.print(Text("item-F1 (0–100)"))
     for line in sweep_sketch(sweep):
         terminal.print(line)
-    fast = sweep_speedup(sweep)
-    if fast is not None:
+    if why := no_speedup(sweep):
+        terminal.print(Text(f"\nNo speed-up: {why}."))
+    elif (fast := sweep_speedup(sweep)) is not None:
         terminal.print()
         for part in speedup_table(fast):
             terminal.print(part)
-    elif sweep.kind == "width" and fixed_path(sweep) is not None:
-        terminal.print(Text(f"No speed-up: {why_fixed(sweep)}."))
     terminal.print()
     for told in last:
         terminal.print(Text(told), soft_wrap=True)
@@ -185,10 +196,11 @@ def _print_sweep(sweep: Sweep, last: Sequence[str], terminal: Console) -> None:
 
 def _draw(sweep: Sweep, out: Path) -> Sequence[Path]:
     from wideseek_env.evaluation.curves import Curve
+    from wideseek_env.evaluation.naming import policy_name
     from wideseek_env.evaluation.plot import draw_metric, sweep_picture
     from wideseek_env.evaluation.plot_rows import draw_rows, has_rows
 
-    curve = Curve.of(sweep, str(sweep.settings.get("policy", "policy")))
+    curve = Curve.of(sweep, policy_name(sweep.settings))
     pictures = {
         sweep.kind: sweep_picture(sweep),
         f"{sweep.kind}-item-f1": draw_metric([curve]),

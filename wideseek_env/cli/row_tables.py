@@ -15,17 +15,17 @@ if TYPE_CHECKING:
     from wideseek_env.evaluation.sweep import Sweep
 
 _COLUMNS = {
-    "coverage": "covered",
-    "value_precision": "values\nright",
-    "blank_values": "values\nblank",
+    "coverage": "cov-\nered",
+    "value_precision": "cells\nright",
+    "blank_values": "cells\nblank",
     "right": "rows\nright",
-    "wrong_values": "wrong or\nblank",
+    "wrong_values": "wrong/\nblank",
     "lost_in_merge": "lost in\nmerge",
     "not_reported": "not re-\nported",
     "not_found": "not\nfound",
     "repeated_rows": "rows\ntwice",
     "repeated_pages": "pages\ntwice",
-    "repeated_queries": "queries\ntwice",
+    "repeated_queries": "quer.\ntwice",
 }
 
 
@@ -56,12 +56,12 @@ def rows_table(sweep: Sweep) -> Table | None:
     """One line for each point of a sweep. None if no task has gold rows."""
     if not any(point.summary.rows for point in sweep.points):
         return None
-    table = Table(box=SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
+    table = Table(box=SIMPLE_HEAD, padding=0, pad_edge=False)  # fits in 80 characters
     table.caption = (
-        "gold rows in percent; right, wrong or blank, lost in merge, not reported and not found sum to 100"
+        "gold rows in percent; rows right, wrong/blank, lost in merge, not reported and not found sum to 100"
     )
     for header in (sweep.kind, *(_COLUMNS[name] for name in METRICS)):
-        table.add_column(header, justify="right")
+        table.add_column(header, justify="right", no_wrap=True)
     for point in sweep.points:
         cells = [
             Text(shown(point.summary, name), style="bold" if name == "coverage" else "") for name in METRICS

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from textwrap import fill
 from typing import TYPE_CHECKING
 
 from rich.box import SIMPLE_HEAD
@@ -13,6 +14,7 @@ from wideseek_env.cli.row_tables import add_rows
 from wideseek_env.evaluation.folder import scoring_name
 from wideseek_env.evaluation.questions import SetScore, about, average_title, set_title
 from wideseek_env.evaluation.speedup import amdahl_lines
+from wideseek_env.evaluation.tables.text import filled, number_text
 from wideseek_env.render.printable import one_line
 from wideseek_env.scoring.judged import share_text
 
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from wideseek_env.evaluation.speedup import Speedup
     from wideseek_env.evaluation.summary import Summary
     from wideseek_env.evaluation.sweep import Sweep
+    from wideseek_env.evaluation.tables.model import ResultTable
 
 _BAR = 40
 _EIGHTHS = " ▏▎▍▌▋▊▉"
@@ -237,12 +240,11 @@ def comparison_table(comparison: Comparison) -> Table:
         share = name in _TRIAL_METRICS
         scale, digits = (100.0, 1) if share else (1.0, 4 if name == "cost" else 2)
         low, high = scale * metric.low, scale * metric.high
-        clear = metric.low > 0 or metric.high < 0
         table.add_row(
             _METRIC_LABELS.get(name, name),
             f"{scale * metric.first:,.{digits}f}",
             f"{scale * metric.second:,.{digits}f}",
-            Text(f"{scale * metric.difference:+,.{digits}f}", style="bold" if clear else ""),
+            Text(f"{scale * metric.difference:+,.{digits}f}", style="bold" if metric.significant else ""),
             f"{low:+,.{digits}f} – {high:+,.{digits}f}",
             _p_value(metric.p),
             str(metric.rose),
@@ -274,18 +276,27 @@ def metric_label(name: str) -> str:
 
 
 def _p_value(p: float) -> str:
-    return f"{p:.3f}" if p >= 0.001 else f"{p:.0e}"
+    return f"{p:.3f}" if p >= 0.001 else "<0.001"
 
 
 def sweep_table(sweep: Sweep) -> Table:
     """One line for each point of a sweep."""
-    table = Table(box=SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
+    table = Table(box=SIMPLE_HEAD, padding=(0, 0, 0, 1), pad_edge=False)
     metered = any("completion_tokens" in point.summary.usage for point in sweep.points)
     share = max((point.summary.by_rules for point in sweep.points), default=0.0)
-    headers = [sweep.kind, "item-F1", "95 %", "row F1", "success", "critical path", "turns", "tool calls"]
-    headers += [*(["tokens"] if metered else []), "s/episode"]
+    headers = [
+        sweep.kind,
+        "item-F1",
+        "95 %",
+        "row\nF1",
+        "suc-\ncess",
+        "critical\npath",
+        "turns",
+        "tool\ncalls",
+    ]
+    headers += [*(["tokens"] if metered else []), "s/ep."]
     for header in headers:
-        table.add_column(header, justify="right")
+        table.add_column(header, justify="right", no_wrap=True)
     for point in sweep.points:
         summary = point.summary
         tokens = summary.usage.get("completion_tokens")
@@ -322,20 +333,53 @@ def sweep_sketch(sweep: Sweep) -> list[Text]:
 
 def speedup_table(speedup: Speedup) -> list[Table | Text]:
     """One line for each width: speed-up and efficiency by critical path. Below it, the fit of Amdahl's law in words."""
-    table = Table(box=SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
-    for header in ("width", "speed-up", "95 %", "efficiency", "item-F1 against the smallest", "95 %"):
-        table.add_column(header, justify="right")
+    table = Table(box=SIMPLE_HEAD, padding=(0, 0, 0, 1), pad_edge=False)
+    smallest = f"item-F1 –\nwidth {speedup.points[0].width}"
+    for header in ("width", "speed-up", "95 %", "efficiency", smallest, "95 %", "same\nwork"):
+        table.add_column(header, justify="right", no_wrap=True)
     for point in speedup.points:
-        note = "" if point.comparable else " (not the same work)"
         table.add_row(
             str(point.width),
             Text(f"{point.speedup:.2f}", style="bold"),
             f"{point.low:.2f}–{point.high:.2f}",
             f"{100 * point.efficiency:.0f} %",
-            f"{100 * point.difference:+.1f}{note}",
+            f"{100 * point.difference:+.1f}",
             f"{100 * point.difference_low:+.1f} – {100 * point.difference_high:+.1f}",
+            "yes" if point.comparable else "no",
         )
     return [table, *(Text(line) for line in amdahl_lines(speedup))]
+
+
+def result_tables(made: ResultTable) -> list[Table | Text]:
+    """One table for each group of a table of results, with the intervals under the values, then the notes."""
+    parts: list[Table | Text] = []
+    for group in made.groups:
+        shown = filled(made, group)
+        table = Table(
+            box=SIMPLE_HEAD, padding=0, pad_edge=False, title=Text(group.title, style="bold"), title_justify="left"
+        )  # fmt: skip
+        for at, (_, label) in enumerate(made.names):
+            table.add_column(label, no_wrap=at > 0)
+        for at in shown:
+            table.add_column(_header(made.columns[at].label), justify="right", no_wrap=True)
+        for line in group.lines:
+            cells: list[Text] = [Text(one_line(name, _WIDE)) for name in line.names]
+            for at in shown:
+                column, value = made.columns[at], line.values[at]
+                cell = Text(number_text(column, value.value), style="bold" if value.mark == "best" else "")
+                cell.append("†" if value.mark == "tied" else "")
+                if value.low is not None:
+                    span = f"\n{number_text(column, value.low)}–{number_text(column, value.high)}"
+                    cell.append(span, style="not bold dim")
+                cells.append(cell)
+            table.add_row(*cells)
+        parts.append(table)
+    return [*parts, *(Text(note) for note in made.notes)]
+
+
+def _header(label: str) -> str:
+    """The name of a column in several short lines."""
+    return fill(label.replace(" per episode", ""), 9)
 
 
 def _bar(share: float) -> str:

@@ -209,9 +209,13 @@ def show(spec: str, split: str, limit: int, task_id: str | None, rows: int) -> N
 @click.argument("spec", metavar="FILE_OR_SPEC")
 @split_option
 @click.option(
-    "--plot", type=click.Path(dir_okay=False, path_type=Path), help="Also draw the counts into this PNG file."
+    "--plot", type=click.Path(dir_okay=False, path_type=Path),
+    help="Also draw the counts into this file (.png, .svg or .pdf).",
+)  # fmt: skip
+@click.option(
+    "--title", default="", help="Title of the figure. Default: the number and the origin of the tasks."
 )
-def stats(spec: str, split: str, plot: Path | None) -> None:
+def stats(spec: str, split: str, plot: Path | None, title: str) -> None:
     """Count tasks, rows, columns and the metrics of columns.
 
     FILE_OR_SPEC names tasks as --tasks of other commands does: a .jsonl file, synthetic[:key=value,…],
@@ -241,10 +245,12 @@ def stats(spec: str, split: str, plot: Path | None) -> None:
     if plot is None:
         result(lambda: {**stats_dict(found), "report": report}, print_counts)
         return
-    from wideseek_env.tasks.plot import plot_tasks
+    from wideseek_env.evaluation.naming import tasks_name
+    from wideseek_env.evaluation.plot_tasks import plot_tasks
     from wideseek_env.tasks.statistics import count_tasks
 
-    plot_tasks(count_tasks(found), plot, report, f"{len(found):,} tasks of {found.name}")
+    named = title or tasks_name({"tasks": found.name}, len(found))
+    plot_tasks(count_tasks(found), plot, report, named)
 
     def print_both() -> None:
         print_counts()

@@ -38,8 +38,9 @@ def view(runs: tuple[Path, ...], out: Path | None, serve: bool, port: int, show:
 
     The page shows what each agent did and when. It compares the answer with the gold table, cell by cell.
 
-    RUN is a folder of `wideseek eval` or a file of trajectories (JSONL, .gz). With several runs, the page can show two
-    episodes of a task side by side. The page is one file that needs no network. Press ? in the page to see its keys.
+    RUN is a folder of `wideseek eval` or `wideseek score`, or a file of trajectories (JSONL, .gz). With several runs,
+    the page can show two episodes of a task side by side. The page is one file that needs no network. Press ? in the
+    page to see its keys.
 
     \b
     Examples:

@@ -14,7 +14,7 @@ from wideseek_env.errors import ConfigError
 from wideseek_env.evaluation.folder import scoring_name
 from wideseek_env.evaluation.reading import RecordedRun
 from wideseek_env.evaluation.record import EpisodeRecord
-from wideseek_env.evaluation.statistics import FLIPS, RESAMPLES, bootstrap_intervals, sign_flip_p
+from wideseek_env.evaluation.statistics import FLIPS, RESAMPLES, SIGNIFICANT, bootstrap_intervals, sign_flip_p
 from wideseek_env.evaluation.summary import METRICS
 from wideseek_env.provenance.comparing import differences
 
@@ -34,7 +34,8 @@ class Difference:
     """One metric of two runs. The trials of a task are averaged first, then the tasks that both runs have.
 
     `first` and `second` are the means of the two runs. `difference` is `second` − `first`. `low` and `high` bound its
-    95 % paired bootstrap interval over tasks. `p` is the two-sided p-value of the sign-flip test. `rose`, `fell` and
+    95 % paired bootstrap interval over tasks. `p` is the two-sided p-value of the sign-flip test. With few tasks, the
+    interval can exclude 0 although p is large: `significant` follows p. `rose`, `fell` and
     `same` count the tasks whose value rose, fell or stayed the same.
     """
 
@@ -47,6 +48,11 @@ class Difference:
     rose: int
     fell: int
     same: int
+
+    @property
+    def significant(self) -> bool:
+        """Whether p is below `wideseek_env.evaluation.statistics.SIGNIFICANT` (0.05)."""
+        return self.p < SIGNIFICANT
 
 
 @dataclass(frozen=True, slots=True)

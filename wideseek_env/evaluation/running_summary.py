@@ -119,13 +119,18 @@ class RunningSummary:
                 self._changed = False
                 self._again = self._clock() + _RARELY * (self._clock() - began)
             f1, reward = (
-                Mean(mean, low + (mean - centre), high + (mean - centre))
-                for mean, centre, (low, high) in zip(
-                    _column_means(rows), self._centres, self._intervals.tolist(), strict=True
+                _moved(mean, low + (mean - centre), high + (mean - centre), column)
+                for mean, centre, (low, high), column in zip(
+                    _column_means(rows), self._centres, self._intervals.tolist(), rows.T, strict=True
                 )
             )
             self._means = f1, reward
         return self._means
+
+
+def _moved(mean: float, low: float, high: float, values: NDArray[np.float64]) -> Mean:
+    """A mean with its moved interval, which may have left the range of the values. A mean cannot leave it."""
+    return Mean(mean, min(mean, max(low, float(values.min()))), max(mean, min(high, float(values.max()))))
 
 
 def _column_means(rows: NDArray[np.float64]) -> list[float]:

@@ -148,7 +148,7 @@ def score_answers(
                 record = EpisodeRecord.of_response(task, trial, score, missing=unanswered, judge_usage=usage)
                 accumulator.add(record)
                 if writer is not None:
-                    writer.write(record, score)
+                    writer.write(record, score, task, found.text if found is not None else None)
                 if on_score is not None:
                     on_score(record)
         summary = accumulator.summary(seed=seed)
@@ -183,6 +183,19 @@ def _score(text: str | None, task: Task, judge: Judge | None, strict: bool) -> T
     return score_response(text, task, judge, strict=strict)
 
 
+def _shown(task: Task) -> dict[str, Any]:
+    """What a reader of the scores needs to know of a task. The gold table is in the score, cell by cell."""
+    specs = {name: task.spec(name) for name in task.columns}
+    return {
+        "question": task.question,
+        "key_columns": list(task.key_columns),
+        "columns": {
+            name: {"metrics": list(s.metrics), "criterion": s.criterion} for name, s in specs.items()
+        },
+        "answers": list(task.answers),
+    }
+
+
 class _Writer:
     """Writes scores into a folder. They stay in a temporary file until all are written."""
 
@@ -205,8 +218,13 @@ class _Writer:
     def __enter__(self) -> _Writer:
         return self
 
-    def write(self, record: EpisodeRecord, score: TableScore) -> None:
-        line: Mapping[str, Any] = {"figures": record.to_dict(), "score": score.to_dict()}
+    def write(self, record: EpisodeRecord, score: TableScore, task: Task, response: str | None) -> None:
+        line: Mapping[str, Any] = {
+            "figures": record.to_dict(),
+            "score": score.to_dict(),
+            "task": _shown(task),
+            "response": response,
+        }
         data = json.dumps(line, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
         self._open().write(data + b"\n")
 

@@ -30,6 +30,7 @@ GOOD_FIT = 0.9
 """A fit with R² below this gets a warning."""
 
 _DIGITS = 9
+_SLACK = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +93,8 @@ def speedup_of(sweep: Sweep, *, clock: Clock = "critical_path", seed: int = 0) -
     """The speed-ups of a width sweep over its smallest width.
 
     Raises:
-        ConfigError: It is a depth sweep, its critical path is fixed, it has fewer than two widths, the widths have no
-            task in common, or times were not measured.
+        ConfigError: It is a depth sweep, its critical path is fixed, or it has fewer than two widths. Or the widths
+            have no task in common or no right cell, or times were not measured.
     """
     if sweep.kind != "width":
         raise ConfigError("speed-up needs a width sweep, because a single agent does nothing in parallel")
@@ -111,6 +112,8 @@ def speedup_of(sweep: Sweep, *, clock: Clock = "critical_path", seed: int = 0) -
     f1 = np.array([[_mean(each[task], "f1_by_item") for each in by_task] for task in common])
     if not (times.mean(axis=0) > 0).all():
         raise ConfigError(f"some episodes have no {clock.replace('_', ' ')}: it was not measured")
+    if not f1.any():
+        raise ConfigError("no width found a right cell, so no width did any work")
     means = bootstrap_means(times, seed=seed)
     ratios = percentile_interval(means[:, :1] / means)
     gaps = f1 - f1[:, :1]
@@ -134,14 +137,40 @@ def speedup_of(sweep: Sweep, *, clock: Clock = "critical_path", seed: int = 0) -
     same = np.array([point.comparable for point in found])
     if same.sum() < 3:
         others = ", ".join(str(point.width) for point in found if not point.comparable)
-        why = (
-            f"item-F1 at width {others} differs from width {found[0].width}, so they did not do the same work; use "
-            "limits that are not reached (--rules default)"
-            if others
-            else "it needs at least three widths"
-        )
+        why = f"item-F1 at width {others} differs from width {found[0].width}" if others else ""
+        why = f"it needs at least three widths that did the same work{f', but {why}' if why else ''}"
         return Speedup(clock, len(common), found, None, why)
-    return Speedup(clock, len(common), found, fit_amdahl(widths[same], times[:, same], seed=seed))
+    fit = fit_amdahl(widths[same], times[:, same], seed=seed)
+    if not -_SLACK <= fit.serial <= 1 + _SLACK:
+        return Speedup(clock, len(common), found, None, fit.warnings[-1])
+    return Speedup(clock, len(common), found, fit)
+
+
+def no_speedup(sweep: Sweep) -> str:
+    """Why a width sweep has no speed-up worth showing, as a sentence without a full stop. "" if it has one.
+
+    A depth sweep and a sweep with one width have none either, but there is nothing to say about them.
+    """
+    if sweep.kind != "width" or sum(point.size is not None for point in sweep.points) < 2:
+        return ""
+    if fixed_path(sweep) is not None:
+        return why_fixed(sweep)
+    try:
+        found = speedup_of(sweep)
+    except ConfigError as error:
+        return str(error)
+    if same_work(found):
+        return ""
+    first = found.points[0].width
+    return (
+        f"no wider team did the same work as width {first}, because item-F1 differs at every other width. To measure "
+        "speed, use limits that agents do not reach (--rules default)"
+    )
+
+
+def same_work(found: Speedup) -> bool:
+    """Whether a wider team did the same work as the narrowest. If none did, speed-ups say nothing."""
+    return any(point.comparable for point in found.points[1:])
 
 
 def fixed_path(sweep: Sweep) -> int | None:
@@ -179,8 +208,8 @@ def fit_amdahl(
 ) -> AmdahlFit:
     """Fit Amdahl's law by least squares, as T(w) = a + b / w.
 
-    The serial share is a / (a + b). It may be outside [0, 1], which means that the law does not describe the data. The
-    bootstrap resamples whole tasks.
+    The serial share is a / (a + b). If the share of all tasks is outside [0, 1], the law does not describe the data,
+    and a warning says so. The interval is within [0, 1]. The bootstrap resamples whole tasks.
 
     Args:
         widths: The widths, at least three.
@@ -203,14 +232,14 @@ def fit_amdahl(
     all_off = float(((mean - mean.mean()) ** 2).sum())
     r2 = 1 - off / all_off if all_off > 1e-12 * float(mean.mean()) ** 2 else 1.0
     drawn = bootstrap_means(coefficients, seed=seed)
-    low, high = percentile_interval((drawn[:, 0] / drawn.sum(axis=1))[:, None])[0]
+    low, high = percentile_interval(np.clip(drawn[:, 0] / drawn.sum(axis=1), 0, 1)[:, None])[0]
     serial = a / (a + b)
     warnings = []
     if r2 < GOOD_FIT:
         warnings.append(f"the law does not describe these times well (R² {r2:.2f})")
-    if serial > 1 + 1e-9:
+    if serial > 1 + _SLACK:
         warnings.append("wider teams take longer, which the law cannot describe: the serial share is above 1")
-    if serial < -1e-9:
+    if serial < -_SLACK:
         warnings.append(
             "the speed-up is above the width, which the law cannot describe: the serial share is below 0"
         )

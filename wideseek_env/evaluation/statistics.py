@@ -19,6 +19,9 @@ EXACT_UP_TO = 16
 With n such differences there are 2**n flips, so at most 65,536. With more differences, random flips are drawn.
 """
 
+SIGNIFICANT = 0.05
+"""A difference is significant if its p-value is below this."""
+
 _BLOCK = 1 << 20  # entries in a block of resamples, so that memory stays small with many tasks
 _SLACK = 1e-9  # sums of the same numbers in different orders count as equal
 
@@ -55,7 +58,8 @@ def percentile_interval(statistics: ArrayLike, *, level: float = 0.95) -> NDArra
 def bootstrap_means(values: ArrayLike, *, seed: int = 0, resamples: int = RESAMPLES) -> NDArray[np.float64]:
     """The means of the columns in each resample.
 
-    `values` has shape (tasks, columns). The result has shape (resamples, columns).
+    `values` has shape (tasks, columns). The result has shape (resamples, columns). No mean is outside the range of its
+    column, also after rounding errors.
     """
     data = np.asarray(values, dtype=np.float64)
     tasks = len(data)
@@ -67,7 +71,7 @@ def bootstrap_means(values: ArrayLike, *, seed: int = 0, resamples: int = RESAMP
         drawn = rng.integers(tasks, size=(block, tasks)) + np.arange(block)[:, None] * tasks
         counts = np.bincount(drawn.ravel(), minlength=block * tasks).reshape(block, tasks)
         means[start : start + block] = counts.astype(np.float64) @ data / tasks
-    return means
+    return np.clip(means, data.min(axis=0), data.max(axis=0), out=means)
 
 
 def bootstrap_interval(

@@ -11,6 +11,7 @@ from typing import Any
 from wideseek_env.messages import Message
 from wideseek_env.pages.neutral import neutralise
 from wideseek_env.parsing import Problem, thoughts_of
+from wideseek_env.scoring import TableScore
 from wideseek_env.scoring.judged import judged_cells
 from wideseek_env.trajectory import Trajectory
 from wideseek_env.viewer.answer import answer_view
@@ -31,7 +32,7 @@ def episode_detail(trajectory: Trajectory) -> dict[str, Any]:
         "answer": answer,
         "final": trajectory.outcome.get("answer"),
         "detail": trajectory.outcome.get("detail", ""),
-        "score": _score(trajectory),
+        "score": score_view(trajectory.score, judged_cells(task)[1]),
         "reward": {
             "name": trajectory.reward_name,
             "total": trajectory.reward,
@@ -72,8 +73,8 @@ def episode_detail(trajectory: Trajectory) -> dict[str, Any]:
     }
 
 
-def _score(trajectory: Trajectory) -> dict[str, Any]:
-    score = trajectory.score
+def score_view(score: TableScore, cells: int) -> dict[str, Any]:
+    """The metrics and remarks of a score. `cells` is the number of gold cells of the task."""
     return {
         "figures": {
             "item F1": score.f1_by_item,
@@ -85,17 +86,15 @@ def _score(trajectory: Trajectory) -> dict[str, Any]:
             "success": score.score,
         },
         "message": score.message,
-        "judge": _judge(trajectory),
+        "judge": _judge(score, cells),
         "well_formed": score.well_formed,
     }
 
 
-def _judge(trajectory: Trajectory) -> str:
+def _judge(score: TableScore, cells: int) -> str:
     """The judge that was asked, and how many cells rules decided although a model should judge them."""
-    score = trajectory.score
     if not score.by_rules:
         return score.judge
-    _, cells = judged_cells(trajectory.task)
     judge = score.judge or "rules"
     return f"{judge} ({score.by_rules} of {cells} cells are for a model, but no model judged them)"
 

@@ -21,6 +21,7 @@ from wideseek_env.evaluation.record import EpisodeRecord
 from wideseek_env.files import open_bytes
 from wideseek_env.trajectory import UNUSABLE, Trajectory, described
 from wideseek_env.viewer.detail import episode_detail
+from wideseek_env.viewer.scored import is_scored, scored_detail
 
 _QUESTION = 300
 _SETTINGS = (
@@ -35,6 +36,9 @@ _SETTINGS = (
     "judge",
     "judging",
     "rules",
+    "responses",
+    "strict",
+    "missing",
 )
 
 
@@ -49,7 +53,8 @@ class Shown:
 class RunReader:
     """The episodes of one run: a folder of `wideseek eval`, or a file of trajectories (JSONL, ``.gz``).
 
-    In a folder, only the last episode of each task and trial is shown. In a file, every line is shown.
+    A folder of `wideseek score` has answers of another program instead of episodes. In a folder, only the last episode
+    of each task and trial is shown. In a file, every line is shown.
 
     Raises:
         ConfigError: There is no run at the path.
@@ -65,7 +70,8 @@ class RunReader:
             self._check_folder()
         elif not self.path.is_file():
             raise ConfigError(
-                f"{self.path} does not exist; give a folder of `wideseek eval` or a file of trajectories"
+                f"{self.path} does not exist; give a folder of `wideseek eval` or `wideseek score`, or a file of "
+                "trajectories"
             )
         self._episodes: dict[tuple[str, int, int], Shown] = {}
         self._state: tuple[int, int, int] | None = None
@@ -104,10 +110,7 @@ class RunReader:
 
     def _check_folder(self) -> None:
         if (self.path / SCORES).is_file() and not self._file.is_file():
-            raise ConfigError(
-                f"{self.path} contains scores of `wideseek score` but no episodes to show; "
-                "give a folder of `wideseek eval`"
-            )
+            self._file = self.path / SCORES
         if (self.path / SETTINGS).is_file():
             self.settings = {k: v for k, v in read_settings(self.path).items() if k in _SETTINGS}
         elif not self._file.is_file():
@@ -139,10 +142,16 @@ class RunReader:
 
     def _take(self, line: bytes) -> None:
         try:
-            trajectory = Trajectory.from_dict(json.loads(line))
-            record = EpisodeRecord.of(trajectory)
-            detail = episode_detail(trajectory)
-            shown = Shown(_line(trajectory, record, detail), pack(detail))
+            data = json.loads(line)
+            if is_scored(data):
+                record, detail = scored_detail(data)
+                about = {**_line(detail["question"], record, detail), "played": False}
+            else:
+                trajectory = Trajectory.from_dict(data)
+                record = EpisodeRecord.of(trajectory)
+                detail = episode_detail(trajectory)
+                about = _line(trajectory.task.question, record, detail)
+            shown = Shown(about, pack(detail))
         except UNUSABLE as error:
             raise TrajectoryError(f"{self._file}:{self._lines + 1}: {described(error)}") from error
         key = (record.task_id, record.trial, 0 if self._folder else self._lines)
@@ -174,14 +183,14 @@ def _finite(value: Any) -> Any:
     return [_finite(each) for each in value] if isinstance(value, list | tuple) else value
 
 
-def _line(trajectory: Trajectory, record: EpisodeRecord, detail: Mapping[str, Any]) -> dict[str, Any]:
+def _line(question: str, record: EpisodeRecord, detail: Mapping[str, Any]) -> dict[str, Any]:
     """The line of an episode in the list: its metrics, and the numbers of right, wrong, missing and extra cells."""
     counts = {"right": 0, "wrong": 0, "missing": 0}
     for row in detail["answer"]["rows"]:
         for cell in row["cells"]:
             counts[cell[0]] += 1
     extra = sum(len(row) for row in detail["answer"]["extra"])
-    question = " ".join(trajectory.task.question.split())
+    question = " ".join(question.split())
     return {
         "task": record.task_id,
         "trial": record.trial,

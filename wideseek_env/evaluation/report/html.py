@@ -39,13 +39,20 @@ def table(header: Sequence[object], rows: Iterable[Sequence[object]], marked: It
     head = "".join(f"<th>{text(cell)}</th>" for cell in header)
     lines = []
     for number, (first, *rest) in enumerate(rows):
-        cells = "".join(f"<td>{text(cell)}</td>" for cell in rest)
+        cells = "".join(f"<td>{_cell(cell)}</td>" for cell in rest)
         mark = ' class="differs"' if number in shown else ""
         lines.append(f"<tr{mark}><th>{text(first)}</th>{cells}</tr>")
     body = "\n".join(lines)
     return Markup(
         f'<div class="over"><table><thead><tr>{head}</tr></thead><tbody>\n{body}\n</tbody></table></div>'
     )
+
+
+def _cell(value: object) -> Markup:
+    """A cell. A short name with a number, such as "width 4", stays on one line."""
+    shown = text(value)
+    short = not isinstance(value, Markup) and len(shown) <= 12
+    return Markup(shown.replace(" ", "\u00a0")) if short else shown
 
 
 def interval(value: str, low: str, high: str) -> Markup:

@@ -21,8 +21,8 @@ MARK = "<!-- made by wideseek bench report -->"
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 
 
-def report_page(entries: Sequence[Entry], *, seed: int = 0) -> str:
-    """The page as HTML. `seed` is the seed of intervals and tests.
+def report_page(entries: Sequence[Entry], *, seed: int = 0, title: str = "") -> str:
+    """The page as HTML. `seed` is the seed of intervals and tests. `title` replaces the names of the runs as heading.
 
     Raises:
         ConfigError: There are no entries.
@@ -51,19 +51,20 @@ def report_page(entries: Sequence[Entry], *, seed: int = 0) -> str:
         for name, part in parts.items()
         if part
     )
-    title = text(" · ".join(entry.name for entry in entries), 200)
+    called_page = text(title or " · ".join(entry.name for entry in entries), 200)
     count = "one run" if len(entries) == 1 else f"{len(entries)} runs"
     head = (
         f"<!doctype html>\n{MARK}\n"
         '<html lang="en"><head><meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{title}</title>\n<style>{STYLE}</style></head>\n<body>\n"
+        f"<title>{called_page}</title>\n<style>{STYLE}</style></head>\n<body>\n"
     )
     body = [
-        Markup(f"<h1>{title}</h1>"),
+        Markup(f"<h1>{called_page}</h1>"),
         Markup(f'<p class="soft">A report on {count}, made by wideseek {text(__version__)}.</p>'),
         Markup(f'<nav aria-label="Contents"><ul>{links}</ul></nav>'),
+        sections.runs(entries),
         sections.unfinished(entries),
         sections.judged_by_rules(entries),
         sections.conditions(entries),
@@ -72,7 +73,7 @@ def report_page(entries: Sequence[Entry], *, seed: int = 0) -> str:
     return head + "\n".join(part for part in body if part) + "\n</body></html>\n"
 
 
-def write_report(entries: Sequence[Entry], out: Path, *, seed: int = 0) -> None:
+def write_report(entries: Sequence[Entry], out: Path, *, seed: int = 0, title: str = "") -> None:
     """Write the page to `out`. A reader never sees half a page.
 
     Raises:
@@ -80,7 +81,7 @@ def write_report(entries: Sequence[Entry], out: Path, *, seed: int = 0) -> None:
     """
     if out.exists() and not _ours(out):
         raise ConfigError(f"{out} exists and was not made by `wideseek bench report`; give another file")
-    page = report_page(entries, seed=seed)
+    page = report_page(entries, seed=seed, title=title)
     out.parent.mkdir(parents=True, exist_ok=True)
     write_whole(out, page)
 

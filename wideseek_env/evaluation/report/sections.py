@@ -11,6 +11,7 @@ from wideseek_env.evaluation.compare import Difference, compare_runs
 from wideseek_env.evaluation.curves import COSTS, METRICS, Curve, quality
 from wideseek_env.evaluation.drawing import INSTALL, plot_available
 from wideseek_env.evaluation.folder import scoring_name
+from wideseek_env.evaluation.naming import budget_name, policy_name, tasks_name
 from wideseek_env.evaluation.plot import draw_metric, draw_overview
 from wideseek_env.evaluation.report.entries import Entry, Part
 from wideseek_env.evaluation.report.html import Markup, figure, heading, interval, items, table, text
@@ -20,7 +21,15 @@ from wideseek_env.evaluation.same_game import (
     game_differences,
     sweep_differences,
 )
-from wideseek_env.evaluation.speedup import Clock, Speedup, amdahl_lines, fixed_path, speedup_of, why_fixed
+from wideseek_env.evaluation.speedup import (
+    TOLERANCE,
+    Clock,
+    Speedup,
+    amdahl_lines,
+    no_speedup,
+    speedup_of,
+)
+from wideseek_env.evaluation.statistics import SIGNIFICANT
 from wideseek_env.evaluation.summary import Summary
 from wideseek_env.evaluation.sweep import Sweep
 from wideseek_env.scoring.judged import by_rules_text
@@ -33,6 +42,22 @@ _COMPARED = {
     "completion_tokens": "tokens",
 }  # fmt: skip
 _MOST_PAIRS = 30
+_YES = "significant"
+
+
+def runs(entries: Sequence[Entry]) -> Markup:
+    """What each run is, in words: policy, tasks and budget. Empty for one run, whose name is the heading."""
+    lines: list[Markup] = []
+    if len(entries) < 2:
+        return Markup("")
+    for entry in entries:
+        if not entry.settings:
+            continue
+        tasks = max((part.summary.tasks for part in entry.parts), default=None)
+        budget = budget_name(entry.settings)
+        said = f"{policy_name(entry.settings)} on {tasks_name(entry.settings, tasks)}{f', {budget}' if budget else ''}"
+        lines.append(Markup(f"<b>{text(entry.name)}</b>: {text(said)}"))
+    return items(lines) if lines else Markup("")
 
 
 def unfinished(entries: Sequence[Entry]) -> Markup:
@@ -83,16 +108,16 @@ def results(entries: Sequence[Entry]) -> Markup:
         "",
         "tasks",
         "episodes",
-        "scoring",
         *(label for _, label in METRICS.values()),
         "answered",
     ]
     costs = [cost for cost in _COSTS if any(COSTS[cost].of(p.summary) for e in entries for p in e.parts)]
-    header += [*(COSTS[cost].label.removesuffix(" an episode") for cost in costs), "scoring"]
+    header += [*(COSTS[cost].label.removesuffix(" per episode") for cost in costs), "scoring"]
     rows = [_result(entry, part, costs) for entry in entries for part in entry.parts]
     about = (
         "Values are averaged over each task's trials, then over tasks. Scores are from 0 to 100, with 95 % bootstrap "
-        "intervals over tasks. Costs are per episode. Tokens are generated tokens."
+        "intervals over tasks. Costs are per episode. The critical path counts turns that agents take at the same time "
+        "once. Tokens are generated tokens, averaged over episodes."
     )
     return Markup(f'{heading(2, "Results", "results")}<p class="soft">{about}</p>{table(header, rows)}')
 
@@ -176,21 +201,22 @@ def _anchor(name: str, at: int) -> str:
 
 def kind_of(sweep: Sweep) -> str:
     """What the sweep varied, in words, and its budget."""
-    what = "subagents at once" if sweep.kind == "width" else "turns of the single agent"
+    what = "number of subagents at once" if sweep.kind == "width" else "number of turns of the single agent"
     equal = sweep.settings.get("equal")
-    if not isinstance(equal, dict):
-        return what
-    return f"{what}, at most {equal.get('amount')} {equal.get('kind')} per episode ({equal.get('from')})"
+    source = f" ({equal.get('from')})" if isinstance(equal, dict) else ""
+    return ", ".join(filter(None, [what, budget_name(sweep.settings)])) + source
 
 
 def speedups(entries: Sequence[Entry], seed: int) -> Markup:
-    """Speed-up, efficiency and Amdahl's law for every width sweep with at least two widths."""
+    """Speed-up, efficiency and Amdahl's law for every width sweep with at least two widths.
+
+    A sweep in which no wider team did the same work has one sentence instead.
+    """
     parts = []
     for number, entry in enumerate(entries):
-        if entry.sweep is not None and entry.sweep.kind == "width" and fixed_path(entry.sweep) is not None:
-            parts.append(
-                Markup(f"<p>{text(entry.name)} has no speed-up: {text(why_fixed(entry.sweep))}.</p>")
-            )
+        if entry.sweep is not None and (why := no_speedup(entry.sweep)):
+            parts.append(Markup(f"<p>{text(entry.name)} has no speed-up: {text(why)}.</p>"))
+            continue
         for clock, called in _CLOCKS.items():
             found = _speedup(entry.sweep, clock, seed)
             if found is None:
@@ -207,7 +233,8 @@ def speedups(entries: Sequence[Entry], seed: int) -> Markup:
                 for point in found.points
             ]
             unit = "turns" if clock == "critical_path" else "seconds"
-            header = ["", unit, "speed-up", "efficiency", "item-F1 against the smallest", "same work"]
+            smallest = f"item-F1 against width {found.points[0].width}"
+            header = ["", unit, "speed-up", "efficiency", smallest, "same work"]
             anchor = f"speed-up-{number}-{clock.replace('_', '-')}"
             parts.append(heading(3, f"{entry.name}, by {called}", anchor))
             parts.append(table(header, rows, [i for i, p in enumerate(found.points) if not p.comparable]))
@@ -215,11 +242,13 @@ def speedups(entries: Sequence[Entry], seed: int) -> Markup:
     if not parts:
         return Markup("")
     about = (
-        "Speed-up is the mean time of the smallest width divided by the mean time of each width. Efficiency is the "
-        "speed-up divided by the growth of the width. If item-F1 differs, the teams did not do the same work, and the "
-        "line is marked."
+        "Speed-up is the mean time of the smallest width divided by the mean time of each width, over the tasks that "
+        "all widths have. Efficiency is the speed-up divided by the growth of the width. Two widths did the same work "
+        "if the 95 % interval of the paired difference of item-F1 contains 0, or if the difference is at most "
+        f"{100 * TOLERANCE:g} point. Other lines are marked."
     )
-    return Markup(f'{heading(2, "Speed-up", "speed-up")}<p class="soft">{about}</p>' + "\n".join(parts))
+    shown = f'<p class="soft">{about}</p>' if any("<table" in part for part in parts) else ""
+    return Markup(f"{heading(2, 'Speed-up', 'speed-up')}{shown}" + "\n".join(parts))
 
 
 def _speedup(sweep: Any, clock: Clock, seed: int = 0) -> Speedup | None:
@@ -235,7 +264,7 @@ def comparisons(entries: Sequence[Entry], seed: int) -> Markup:
     notes: list[str] = []
     pairs = list(_pairs(entries))
     for first, second in pairs[:_MOST_PAIRS]:
-        names = f"{second.run.name} against {first.run.name}"
+        names = _against(first, second)
         try:
             found = compare_runs(first.run, second.run, top=0, seed=seed)
         except ConfigError as error:
@@ -253,17 +282,28 @@ def comparisons(entries: Sequence[Entry], seed: int) -> Markup:
         )
     if not rows and not notes:
         return Markup("")
-    marked = [number for number, row in enumerate(rows) if row[-1] == "yes"]
+    marked = [number for number, row in enumerate(rows) if row[-1] == _YES]
     shown = table(
-        ["runs", "", "tasks", "first", "second", "difference", "p", "clear"], rows, marked
+        ["runs", "", "tasks", "first", "second", "difference", "p", ""], rows, marked
     ) if rows else Markup("")  # fmt: skip
     about = (
-        "Differences on the tasks that both have, with 95 % paired bootstrap intervals and the p-value of a sign-flip "
-        "test. A line is marked if its interval excludes 0. The p-values are not corrected for multiple comparisons."
+        "A against B: B is the first column, and A the second. Values are means over the tasks that both have. "
+        "Differences are A minus B, with 95 % paired bootstrap intervals and the two-sided p-value of a sign-flip "
+        f"test. A difference is significant, and its line is marked, if p is below {SIGNIFICANT:g}. With fewer than "
+        "six tasks that differ, p cannot be that small. The p-values are not corrected for multiple comparisons."
     )
     return Markup(
         f'{heading(2, "Paired comparisons", "comparisons")}<p class="soft">{about}</p>{shown}{items(notes)}'
     )
+
+
+def _against(first: Part, second: Part) -> str:
+    """The names of two compared parts. A sweep is named once."""
+    one, _, first_size = first.run.name.rpartition(", ")
+    other, _, second_size = second.run.name.rpartition(", ")
+    if one and one == other:
+        return f"{one}: {second_size} against {first_size}"
+    return f"{second.run.name} against {first.run.name}"
 
 
 def _part_differences(first: Part, second: Part) -> Differences:
@@ -286,20 +326,23 @@ def _pairs(entries: Sequence[Entry]) -> Iterator[tuple[Part, Part]]:
 
 def _difference(found: Difference, share: bool) -> list[object]:
     scale = 100.0 if share else 1.0
-    clear = found.low > 0 or found.high < 0
     return [
         f"{scale * found.first:,.1f}",
         f"{scale * found.second:,.1f}",
-        interval(
-            f"{scale * found.difference:+,.1f}", f"{scale * found.low:+,.1f}", f"{scale * found.high:+,.1f}"
-        ),
-        f"{found.p:.3f}" if found.p >= 0.001 else f"{found.p:.0e}",
-        "yes" if clear else "no",
+        interval(*(_signed(scale * value) for value in (found.difference, found.low, found.high))),
+        f"{found.p:.3f}" if found.p >= 0.001 else "<\u00a00.001",
+        _YES if found.significant else "not significant",
     ]
 
 
 def _points(value: float, low: float, high: float) -> Markup:
-    return interval(f"{100 * value:+.1f}", f"{100 * low:+.1f}", f"{100 * high:+.1f}")
+    return interval(*(_signed(100 * each) for each in (value, low, high)))
+
+
+def _signed(value: float) -> str:
+    """A difference with its sign. 0 has none."""
+    shown = f"{value:+,.1f}"
+    return shown[1:] if float(shown.replace(",", "")) == 0 else shown.replace("-", "\u2212")
 
 
 def settings(entries: Sequence[Entry]) -> Markup:

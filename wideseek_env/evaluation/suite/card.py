@@ -279,8 +279,8 @@ def _card(data: Any) -> Card:
         kinds=kinds,
         absent={str(kind): _text(why) for kind, why in data["absent"].items()},
         command=_text(data["command"]),
-        versions=dict(data["versions"]),
-        scoring=dict(data["scoring"]),
+        versions=_texts(data["versions"]),
+        scoring=_texts(data["scoring"]),
     )
 
 
@@ -313,6 +313,10 @@ def _size(size: str) -> str:
     if size != SINGLE and not (size.isdigit() and int(size) > 0):
         raise ValueError(f"{short(size)} is no width")
     return size
+
+
+def _texts(values: Any) -> dict[str, str]:
+    return {str(name): _text(value) for name, value in dict(values).items()}
 
 
 def _text(value: Any) -> str:

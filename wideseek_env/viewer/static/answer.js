@@ -34,6 +34,11 @@ function fateTag(side, row) {
   return el("span", { class: `tag fate ${fate}`, title: title.filter(Boolean).join("\n") }, called);
 }
 
+/** Whether agents of WideSeek made the answer. If not, only the answer and its score are known. */
+function isPlayed(side) {
+  return side.detail.agents.length > 0;
+}
+
 function mark(verdict) {
   return el("span", { class: `mark ${verdict}`, title: verdict }, `${MARKS[verdict]} `);
 }
@@ -47,7 +52,7 @@ function answerTab(sides, state, go) {
   const columns = detail.answer.columns.length ? detail.answer.columns : sides.at(-1).detail.answer.columns;
   const inspector = el("aside", { class: "inspector card", "aria-live": "polite" });
   const hint = () => inspector.replaceChildren(el("p", { class: "soft" },
-    "Choose a cell to see which agent found it and on which page."));
+    sides.some(isPlayed) ? "Choose a cell to see which agent found it and on which page." : "Choose a cell to see how it was compared."));
   hint();
   const sheet = el("div", { class: "sheet" });
   const select = (cell, inspected) => {
@@ -67,7 +72,8 @@ function answerTab(sides, state, go) {
     el("div", { class: "tabs" },
       el("label", {}, box, sides.length > 1 ? " only rows that differ" : " only rows with mistakes"),
       el("span", { class: "legend" }, Object.entries(MARKS).map(([name]) => el("span", {}, mark(name), name)),
-        el("span", {}, "s3: found by subagent_3"), el("span", {}, "?: in no tool result"))),
+        sides.some(isPlayed) ? [el("span", {}, "s3: found by subagent_3"), el("span", {}, "?: in no tool result")] :
+          el("span", {}, "1 ↔ 3: gold row 1 is compared with row 3 of the answer"))),
     sides.map((side) => notes(side, sides.length > 1)),
     el("div", { class: "answer" }, sheet, inspector),
     sides.map((side) => folded(
@@ -85,7 +91,7 @@ function notes(side, named) {
     why,
     score.judge ? `judged by ${score.judge}` : "",
     answer.anew ? "the record has no verdicts, so the offline judge scored the answer again for this page" : "",
-    answer.traced ? "" : "the table is too large to search for sources",
+    answer.traced || !isPlayed(side) ? "" : "the table is too large to search for sources",
     fates(side.detail),
     answer.accepted.length ? `accepted: ${answer.accepted.join(" / ")}` : "",
   ].filter(Boolean);
@@ -103,6 +109,7 @@ function cellTable(sides, columns, state, select) {
       : verdicts[0].every((verdict) => verdict === "right");
     if (state.faults && quiet) continue;
     body.append(el("tr", {}, el("td", { class: "row", title: rows.map(rowTitle).join("\n") }, String(at + 1),
+        rows.map((row, number) => row.predicted !== null && !isPlayed(sides[number]) ? el("span", { class: "soft" }, `\u00a0↔\u00a0${row.predicted + 1}`) : ""),
         rows.map((row, number) => [" ", fateTag(sides[number], row)])),
       columns.map((column, c) => sides.length > 1 ? pairCell(sides, rows, c, column, select) : oneCell(sides[0], rows[0], c, column, select))));
   }
@@ -113,7 +120,7 @@ function cellTable(sides, columns, state, select) {
         row.map(([value, source], c) => {
           const cell = el("td", { class: "cell extra", "aria-selected": "false" },
             sides.length > 1 && c === 0 ? runTag(side.line.run) : "", by(side, source, value), mark("extra"), value);
-          return pressable(cell, () => select(cell, { side, column: columns[c], verdict: "extra", predicted: value, gold: "", source, missed: null }));
+          return pressable(cell, () => select(cell, { side, column: columns[c], row: null, verdict: "extra", predicted: value, gold: "", source, missed: null }));
         })));
     }
   }
@@ -158,7 +165,7 @@ function oneCell(side, row, c, column, select) {
   const [verdict, predicted, gold, source, missed] = row.cells[c];
   const cell = el("td", { class: `cell ${verdict}`, "aria-selected": "false" },
     verdict === "missing" ? "" : by(side, source, predicted), mark(verdict), shownValue(row.cells[c]));
-  return pressable(cell, () => select(cell, { side, column, verdict, predicted, gold, source, missed }));
+  return pressable(cell, () => select(cell, { side, column, row, verdict, predicted, gold, source, missed }));
 }
 
 /** A cell of two episodes: one value if both are right, otherwise one line for each episode. */
@@ -167,7 +174,7 @@ function pairCell(sides, rows, c, column, select) {
   const same = pair[0][0] === pair[1][0] && pair[0][1] === pair[1][1];
   const inspect = (side, at) => {
     const [verdict, predicted, gold, source, missed] = pair[at];
-    return { side, column, verdict, predicted, gold, source, missed };
+    return { side, column, row: rows[at], verdict, predicted, gold, source, missed };
   };
   const cell = el("td", { class: `cell ${same ? pair[0][0] : "both"}`, "aria-selected": "false" });
   if (same) cell.append(mark(pair[0][0]), ...shownValue(pair[0]));
@@ -190,17 +197,19 @@ function sideTag(at) {
 }
 
 /** The details of one cell. */
-function inspectorOf({ side, column, verdict, predicted, gold, source, missed }, go) {
+function inspectorOf({ side, column, row, verdict, predicted, gold, source, missed }, go) {
   const list = el("dl", {},
     el("dt", {}, "Column"), el("dd", {}, column.name),
     el("dt", {}, "Verdict"), el("dd", {}, mark(verdict), verdict),
     el("dt", {}, "Answer"), el("dd", {}, predicted || el("span", { class: "soft" }, "(empty)")),
     verdict === "extra" ? [] : [el("dt", {}, "Gold"), el("dd", {}, gold)],
-    el("dt", {}, "Compared by"), el("dd", {}, `${column.metrics.join(", ")}${column.criterion === null ? "" : ` (${column.criterion})`}`),
+    row && !isPlayed(side) ? [el("dt", {}, "Row"), el("dd", {}, rowTitle(row))] : [],
+    el("dt", {}, "Compared by"), el("dd", {}, `${column.metrics.join(", ") || "(not recorded)"}${column.criterion === null ? "" : ` (${column.criterion})`}`),
   );
+  if (!isPlayed(side)) return list;
   if (predicted) list.append(...sourceLines(side, "Source of the answer's value", source, predicted, go));
   if (missed) list.append(...sourceLines(side, "An agent saw the gold value", missed, gold, go));
-  else if (verdict !== "right" && verdict !== "extra") {
+  else if (verdict !== "right" && verdict !== "extra" && side.detail.answer.traced) {
     list.append(el("h4", {}, "The gold value"), el("dd", { class: "soft across" }, "is in no tool result as written: no agent saw it"));
   }
   return list;

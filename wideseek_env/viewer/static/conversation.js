@@ -17,6 +17,7 @@ function conversationTab(sides, focus, pick) {
     }, el("span", { class: "name" }, agent.life ? `${agent.agent} (${agent.life + 1})` : agent.agent),
     agent.found ? el("span", { class: "tag good", title: "right cells from its results" }, `${agent.found} ✓`) : "",
     ["answered", "reported"].includes(agent.ending) ? "" : el("span", { class: "tag bad" }, words(agent.ending) || "open"))));
+  if (!isPlayed(side)) return el("div", { class: "talk" }, agents, el("p", { class: "soft" }, "Another program made this answer. Its work is not known."));
   const agent = detail.agents[focus.conversation];
   const goTo = (conversation, turn = 0) => pick({ side: focus.side, conversation, turn });
   const turns = el("div", { class: "turns" },

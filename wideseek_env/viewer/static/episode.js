@@ -48,8 +48,8 @@ function drawEpisode() {
   byId("episode").replaceChildren(
     heading(sides),
     figures(sides),
-    lanes(sides, scale),
-    el("div", { class: "tabs", role: "tablist" }, TABS.map((tab, at) => el("button", {
+    sides.some(isPlayed) ? lanes(sides, scale) : "",
+    el("div", { class: "tabs", role: "tablist" }, tabs().map((tab, at) => el("button", {
       role: "tab", data: { tab }, "aria-selected": String(view.tab === tab), on: { click: () => showTab(tab) },
     }, `${at + 1} ${tab[0].toUpperCase()}${tab.slice(1)}`))),
     el("div", { id: "tab" }),
@@ -57,7 +57,13 @@ function drawEpisode() {
   drawTab();
 }
 
+/** The tabs of the open episodes. Answers of other programs have no conversations. */
+function tabs() {
+  return TABS.filter((tab) => tab !== "conversations" || view.sides.some(isPlayed));
+}
+
 function showTab(tab) {
+  if (!tabs().includes(tab)) return;
   view.tab = tab;
   for (const button of byId("episode").querySelectorAll("[role=tab]")) {
     button.setAttribute("aria-selected", String(button.dataset.tab === tab));
@@ -73,6 +79,7 @@ function drawTab() {
     conversations: () => conversationTab(sides, focus, goTo),
     about: () => about(sides),
   };
+  if (!tabs().includes(view.tab)) view.tab = "answer";
   byId("tab").replaceChildren(make[view.tab]());
 }
 
@@ -109,15 +116,22 @@ function heading(sides) {
 /** The metrics of an episode by name, as nodes. */
 function figuresOf({ line, detail }) {
   const score = detail.score.figures;
-  const parts = Object.entries(detail.reward.parts);
-  const signed = (worth) => `${worth >= 0 ? "+" : "−"}${Math.abs(worth).toFixed(3)}`;
-  const { prompt_tokens: read, completion_tokens: written } = line.usage ?? {};
-  const pages = line.summary_usage;
   return {
     "item-F1": el("span", { class: "big" }, percent(score["item F1"])),
     cells: bar(line.cells),
     "precision / recall": `${percent(score["item precision"])} / ${percent(score["item recall"])}`,
     "row-F1": percent(score["row F1"]),
+    ...(isPlayed({ detail }) ? costsOf(line, detail) : { success: percent(score.success) }),
+  };
+}
+
+/** The reward and the costs of an episode by name, as nodes. */
+function costsOf(line, detail) {
+  const parts = Object.entries(detail.reward.parts);
+  const signed = (worth) => `${worth >= 0 ? "+" : "−"}${Math.abs(worth).toFixed(3)}`;
+  const { prompt_tokens: read, completion_tokens: written } = line.usage ?? {};
+  const pages = line.summary_usage;
+  return {
     [`reward (${detail.reward.name})`]: [detail.reward.total.toFixed(3),
       parts.length > 1 ? el("div", { class: "parts" }, parts.map(([name, worth]) => `${words(name)} ${signed(worth)}`).join("  ")) : ""],
     turns: String(line.turns),
@@ -160,6 +174,7 @@ function lanes(sides, scale) {
   const length = Math.max(...sides.map((side) => span(side.detail, scale)));
   const width = Math.max(560, (byId("episode").clientWidth || 1000) - 75);
   sides.forEach((side, at) => {
+    if (!isPlayed(side)) return;
     if (sides.length > 1) card.append(el("div", {}, sideTag(at), " ", runTag(side.line.run)));
     const picture = timeline(side.detail, {
       scale, length, width,
@@ -179,9 +194,9 @@ function about(sides) {
     sides.length > 1 ? el("h3", {}, sideTag(at), " ", runTag(side.line.run)) : "",
     el("div", { class: "about" },
       table("Score", { ...side.detail.score.figures, judge: side.detail.score.judge || "(none was needed)", message: side.detail.score.message }),
-      table("Reward", { [side.detail.reward.name]: side.detail.reward.total, ...side.detail.reward.parts }),
+      isPlayed(side) && table("Reward", { [side.detail.reward.name]: side.detail.reward.total, ...side.detail.reward.parts }),
       table("Task", side.detail.about.task),
-      table("Game", side.detail.about.game),
+      isPlayed(side) && table("Game", side.detail.about.game),
       table("Record", side.detail.about.record),
       table("Run", { path: index.runs[side.line.run].path, ...index.runs[side.line.run].settings })))));
 }

@@ -5,6 +5,9 @@ const ALL = {
 };
 const wish = { ...ALL, labels: [], ...(memory.get(`filters.${index.runs.map((run) => run.path).join("|")}`) ?? {}) };
 
+const played = !episodes.length || episodes.some((episode) => episode.played !== false);
+const thing = played ? "episode" : "answer";
+
 const COLUMNS = [
   several && { name: "Run", sort: "run", cell: (e) => runTag(e.run), class: "narrow" },
   { name: "Task", sort: "task", class: "task", cell: taskCell },
@@ -12,14 +15,14 @@ const COLUMNS = [
   { name: "item-F1", sort: "f1", number: true, cell: (e) => percent(e.f1) },
   several && { name: "Δ", sort: "delta", number: true, cell: deltaCell, title: "item-F1 against the first run, same task and trial" },
   { name: "row-F1", sort: "row_f1", number: true, wide: true, cell: (e) => percent(e.row_f1) },
-  { name: "Reward", sort: "reward", number: true, wide: true, cell: (e) => e.reward.toFixed(3) },
+  played && { name: "Reward", played: true, sort: "reward", number: true, wide: true, cell: (e) => e.reward.toFixed(3) },
   { name: "Ending", sort: "ending", wide: true, cell: endingTag },
-  { name: "Turns", sort: "turns", number: true, wide: true, cell: (e) => String(e.turns), title: "of all agents" },
-  { name: "Path", sort: "critical_path", number: true, wide: true, cell: (e) => String(e.critical_path), title: "critical path, in turns" },
-  { name: "Subagents", sort: "subagents", number: true, wide: true, cell: (e) => String(e.subagents) },
-  { name: "Calls", sort: "calls", number: true, wide: true, cell: (e) => e.calls.toLocaleString("en") },
-  { name: "Errors", sort: "errors", number: true, wide: true, cell: (e) => String(e.errors || "") },
-  { name: "Time", sort: "seconds", number: true, wide: true, cell: (e) => seconds(e.seconds) },
+  played && { name: "Turns", played: true, sort: "turns", number: true, wide: true, cell: (e) => String(e.turns), title: "of all agents" },
+  played && { name: "Path", played: true, sort: "critical_path", number: true, wide: true, cell: (e) => String(e.critical_path), title: "critical path, in turns" },
+  played && { name: "Subagents", played: true, sort: "subagents", number: true, wide: true, cell: (e) => String(e.subagents) },
+  played && { name: "Calls", played: true, sort: "calls", number: true, wide: true, cell: (e) => e.calls.toLocaleString("en") },
+  played && { name: "Errors", played: true, sort: "errors", number: true, wide: true, cell: (e) => String(e.errors || "") },
+  played && { name: "Time", played: true, sort: "seconds", number: true, wide: true, cell: (e) => seconds(e.seconds) },
 ].filter(Boolean);
 const ORDERS = { place: "as recorded", ...Object.fromEntries(COLUMNS.map((c) => [c.sort, c.name === "Δ" ? "difference" : c.name])) };
 
@@ -168,13 +171,14 @@ function drawTally() {
   const mean = (set, read) => set.reduce((sum, e) => sum + read(e), 0) / Math.max(1, set.length);
   const runs = index.runs.map((run, at) => [at, shown.filter((e) => e.run === at)]).filter(([, set]) => set.length);
   tally.replaceChildren(
-    el("span", { id: "count" }, el("b", {}, String(shown.length)), ` of ${many(episodes.length, "episode")}`),
+    el("span", { id: "count" }, el("b", {}, String(shown.length)), ` of ${many(episodes.length, thing)}`),
     ...runs.map(([at, set]) => el("span", { title: "means over the episodes shown" },
       several ? [runTag(at), " "] : [],
       "item-F1 ", el("b", {}, percent(mean(set, (e) => e.f1))),
       " · success ", el("b", {}, percent(mean(set, (e) => e.success))),
-      " · turns ", el("b", {}, mean(set, (e) => e.turns).toFixed(1)),
-      " · path ", el("b", {}, mean(set, (e) => e.critical_path).toFixed(1)))),
+      set.some((e) => e.played === false) ? [] : [
+        " · turns ", el("b", {}, mean(set, (e) => e.turns).toFixed(1)),
+        " · path ", el("b", {}, mean(set, (e) => e.critical_path).toFixed(1))])),
     el("span", { class: "grow" }),
     histogram(runs),
   );
@@ -211,7 +215,7 @@ function drawRows() {
   const scroll = byId("list").querySelector(".scroll");
   if (!shown.length) {
     scroll.replaceChildren(el("div", { class: "nothing" },
-      episodes.length ? "No episode matches these filters." : "No episode has finished yet."));
+      episodes.length ? `No ${thing} matches these filters.` : "No episode has finished yet."));
     return;
   }
   const head = el("tr", {}, COLUMNS.map((column) => el("th", {
@@ -247,7 +251,7 @@ function row(episode) {
     } },
   }, COLUMNS.map((column) => el("td", {
     class: [column.class, column.number && "number", column.wide && "wide"].filter(Boolean).join(" ") || null,
-  }, column.cell(episode))));
+  }, column.played && episode.played === false ? "" : column.cell(episode))));
 }
 
 /** Put the cursor on an episode and bring its row into view. */

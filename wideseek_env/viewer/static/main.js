@@ -30,7 +30,7 @@ function drawFrame() {
   byId("top").append(
     el("h1", {}, "WideSeek"),
     el("div", { class: "runs" }, index.runs.map((run, at) => el("span", { title: run.path },
-      runTag(at), " ", el("span", { class: "soft" }, [run.settings.policy, run.settings.tasks].filter(Boolean).join(" on "))))),
+      runTag(at), " ", el("span", { class: "soft" }, [run.settings.policy ?? run.settings.responses, run.settings.tasks].filter(Boolean).join(" on "))))),
     el("span", { class: "grow" }),
     index.live ? el("span", { class: "tag good", id: "live" }, "live") : "",
     el("button", { id: "theme", title: "Light, dark or as the system (t)", on: { click: nextTheme } }),
@@ -65,6 +65,7 @@ function toggleBeside() {
 function nextAgent(by) {
   if (!view.sides.length) return;
   const { side, conversation } = view.focus;
+  if (!isPlayed(view.sides[side])) return;
   const count = view.sides[side].detail.agents.length;
   const next = view.tab === "conversations" ? (conversation + by + count) % count : conversation;
   goTo({ side, conversation: next });
@@ -77,9 +78,9 @@ const ACTIONS = {
   ArrowUp: () => step(-1),
   Enter: () => chosen && openEpisode(chosen),
   Escape: () => (view.sides.length ? closeEpisode() : null),
-  1: () => view.sides.length && showTab("answer"),
-  2: () => view.sides.length && showTab("conversations"),
-  3: () => view.sides.length && showTab("about"),
+  1: () => view.sides.length && showTab(tabs()[0]),
+  2: () => view.sides.length && showTab(tabs()[1]),
+  3: () => view.sides.length && showTab(tabs()[2]),
   "[": () => nextAgent(-1),
   "]": () => nextAgent(1),
   c: toggleBeside,

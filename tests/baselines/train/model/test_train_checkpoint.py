@@ -139,7 +139,7 @@ def test_an_export_is_a_folder_that_transformers_loads(tmp_path: Path) -> None:
 
 
 def test_models_and_devices_that_are_not_there_are_told(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="no model can be loaded"):
+    with pytest.raises(ConfigError, match="is no model folder"):
         load_model(ModelOptions(str(tmp_path), device="cpu"))
     source = saved_model(tmp_path / "source")
     with pytest.raises(ConfigError, match="no device 'gpu9'"):

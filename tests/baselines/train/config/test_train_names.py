@@ -44,7 +44,7 @@ NEEDED = ["model.path=m", "out=o"]
         ),
         ("game.summariser=openai:x", "game.summariser: 'openai:x' does not have a model and an address"),
         ("game.tasks=synthetik", "game.tasks: no tasks 'synthetik' (did you mean 'synthetic'?)"),
-        ("evaluation.source=hybridq:x", "evaluation.source: no tasks 'hybridq:x' (did you mean 'hybridqa'?)"),
+        ("evaluation.source=hybridq", "evaluation.source: no tasks 'hybridq' (did you mean 'hybridqa'?)"),
         ("loss.name=GSPO", "not 'GSPO' (did you mean 'gspo'?)"),
         ("loss.name=drgrpo", "(did you mean 'dr_grpo'?)"),
         ("engine.dtype=flot32", "engine.dtype must be one of auto, float32"),

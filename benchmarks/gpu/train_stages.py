@@ -21,6 +21,7 @@ WIDE = "synthetic:rows=16-24,columns=2,hops=1"
 fill it.
 """
 SMALL = "synthetic:rows=4,columns=1,hops=1"
+ANY_TEXT = "benchmarks.gpu.text_reward:TextReward"
 WIDTHS = (1, 2, 4, 8)
 PRECISIONS = ("autocast", "bfloat16", "float32")
 LONGEST = 230.0
@@ -149,7 +150,7 @@ def rollout_stage(plan: Plan) -> Stage:
 
 
 def sleep_stage(plan: Plan) -> Stage:
-    """Three steps of GRPO. The untrained model scores nothing, so groups with equal rewards are kept."""
+    """Three steps of GRPO. The untrained model answers no task, so it gets another reward."""
     out = plan.out / "grpo-sleep"
     settings = {
         **shared_settings(plan, plan.folder, out),
@@ -157,7 +158,7 @@ def sleep_stage(plan: Plan) -> Stage:
         "tasks": 1 if plan.dry else 4,
         "group": 2 if plan.dry else 8,
         "game.tasks": SMALL,
-        "advantage.zero_variance_groups": "keep",
+        "game.reward": ANY_TEXT,
         "selection.failures": "all",
     }
     return training_stage(plan, "grpo-sleep", settings, needs_model(plan), least=120)
@@ -212,7 +213,7 @@ def curve_stage(plan: Plan) -> Stage:
             "evaluation.widths": "[1, 2]",
             "evaluation.every": 2,
             "selection.failures": "all",
-            "advantage.zero_variance_groups": "keep",
+            "game.reward": ANY_TEXT,
         }
     return training_stage(plan, "grpo", settings, ("warm",), least=120)
 

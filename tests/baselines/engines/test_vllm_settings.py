@@ -61,7 +61,11 @@ def test_a_wrong_setting_is_refused_at_once(settings: dict[str, Any], says: str)
 
 @pytest.mark.parametrize(
     ("files", "says"),
-    [(None, "no model folder"), ([], "neither config.json nor a tokenizer"), (["config.json", "pytorch_model.bin"], "pickled")],
+    [
+        (None, "no model folder"),
+        ([], "neither config.json nor a tokenizer"),
+        (["config.json", "pytorch_model.bin"], "pickled"),
+    ],
 )
 def test_a_wrong_folder_is_refused_at_the_start(tmp_path: Path, files: list[str] | None, says: str) -> None:
     folder = tmp_path / "model"

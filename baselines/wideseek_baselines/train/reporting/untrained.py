@@ -64,9 +64,10 @@ def check_trained(records: Sequence[Mapping[str, Any]], tokens: int) -> None:
     if not steps or (tokens and len(reasons) < len(steps)):
         return
     why = f" The last step: {reasons[-1]}" if reasons else ""
+    same = all("trained nothing" in reason for reason in reasons)
+    so = ", so its model is still the one it began with" if same else ""
     raise UntrainedError(
-        f"the run learned nothing: none of its {len(steps)} steps had anything to learn from, so its model is still "
-        f"the one it began with.{why}"
+        f"the run learned nothing: none of its {len(steps)} steps had anything to learn from{so}.{why}"
     )
 
 

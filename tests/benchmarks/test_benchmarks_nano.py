@@ -23,7 +23,7 @@ def curve() -> ModuleType:
 
 
 def arguments(out: Path, **changes: Any) -> argparse.Namespace:
-    usual = {"out": out, "algorithm": "grpo", "seed": 0, "single": False, "settings": []}
+    usual = {"out": out, "algorithm": "grpo", "seed": 0, "single": False, "weights": "shared", "settings": []}
     return argparse.Namespace(**{**usual, **changes})
 
 

@@ -204,7 +204,8 @@ def test_the_rows_of_all_processes_together_are_the_rows_of_one(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Each process computes its rows alone. The sum of their gradients is that of one process."""
-    from wideseek_baselines.train import distributed, grpo
+    from wideseek_baselines.train import distributed
+    from wideseek_baselines.train.model import model as model_module
 
     total: list[torch.Tensor] | None = None
     for rank in range(processes):
@@ -215,7 +216,7 @@ def test_the_rows_of_all_processes_together_are_the_rows_of_one(
                 patch.setattr(distributed, "rank", lambda: rank)
                 return rows_of(samples, tokens)
 
-        monkeypatch.setattr(grpo, "rows_of", rows)
+        monkeypatch.setattr(model_module, "rows_of", rows)
         found, _ = step_gradients(tmp_path, copy.deepcopy(made))
         total = found if total is None else [a + b for a, b in zip(total, found, strict=True)]
     assert total is not None

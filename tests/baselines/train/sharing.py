@@ -29,6 +29,7 @@ from wideseek_baselines.train.model.export import state_dict_for_engine
 from wideseek_baselines.train.model.forward import reference_model
 from wideseek_baselines.train.model.lora import add_adapters
 from wideseek_baselines.train.model.model import TokenModel, layers_of
+from wideseek_baselines.train.model.role_models import load_policy
 from wideseek_baselines.train.model.sharding import gather, sharded
 from wideseek_baselines.train.objective.losses import supervised_loss
 from wideseek_baselines.train.optim.optimizer import Optimizer
@@ -274,14 +275,14 @@ def played(folder: Path) -> dict[str, Any]:
         folder / f"run-{distributed.size()}",
         *("steps=2", "tasks=3", "optim.eps=1e-2", "checkpoint.every=1", "tokens_per_row=200"),
     )
-    causal = grpo.load_model(config.model)
+    model = load_policy(config)
     with RolloutManager(config, toy_game(5)) as manager:
         jobs = TaskSampler(manager.tasks, 0).jobs(0, 3, 2)
         with torch.no_grad():
-            for parameter in causal.parameters():
+            for parameter in model.causal.parameters():
                 parameter.mul_(1.5)
         manager.start()
-        manager.update(causal, 3)
+        manager.update(model, 3)
         rollouts, errors = manager.run(jobs)
     assert not errors
     assert [(one.task_id, one.trial) for one in rollouts] == [(job.task.id, job.trial) for job in jobs]

@@ -212,7 +212,9 @@ def test_the_rows_of_all_processes_together_are_the_rows_of_one(
 
         def rows(samples: Any, tokens: int, rank: int = rank) -> Any:
             if "reference" not in samples[0].columns:
-                return rows_of(samples, tokens)  # the reference model's pass, whose results processes exchange
+                return rows_of(
+                    samples, tokens
+                )  # the reference model's pass, whose results processes exchange
             with monkeypatch.context() as patch:
                 patch.setattr(distributed, "size", lambda: processes)
                 patch.setattr(distributed, "rank", lambda: rank)

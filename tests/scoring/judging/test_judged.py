@@ -15,10 +15,10 @@ from toy_team import TownTools, ToyTeam
 from wideseek_env import GameConfig, evaluate
 from wideseek_env.errors import JudgeWarning
 from wideseek_env.evaluation import EpisodeRecord, Summary, run_settings, summarise
-from wideseek_env.evaluation.folder import differences
 from wideseek_env.evaluation.report import read_entries, report_page
 from wideseek_env.evaluation.responses import Response
 from wideseek_env.evaluation.scored import score_answers
+from wideseek_env.provenance.comparing import differences
 from wideseek_env.rewards import ItemF1, Sum, WideSeekR1, with_judge
 from wideseek_env.scoring import Judge, OfflineJudge, TableScore, judging_of, score_response
 from wideseek_env.scoring.judged import is_model, judged_cells, quiet, share_text, warn_by_rules

@@ -31,7 +31,7 @@ def test_figures_come_back_without_reading_trajectories(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     played = play(tmp_path)
-    monkeypatch.setattr(metrics_module, "_trajectory", no_trajectories)
+    monkeypatch.setattr(metrics_module.Trajectory, "from_dict", no_trajectories)
     assert read_run(tmp_path).records == played
 
 

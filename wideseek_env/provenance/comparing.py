@@ -10,6 +10,7 @@ from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from wideseek_env.audience import option
 from wideseek_env.errors import ChangedRunError, ProvenanceWarning
 from wideseek_env.provenance.secrets import is_secret_option
 
@@ -114,7 +115,7 @@ def check_same(
         told = "; ".join(_line(each, show) for each in found)
         raise ChangedRunError(
             f"{path} contains {what} with other settings ({told}); set them back to resume it, "
-            f"give another folder, or {again} (overwrite=True in Python) to start over",
+            f"give another folder, or {option('overwrite=True', again)} to start over",
             tuple(found),
         )
     if unchecked := _unchecked(before, now):

@@ -313,7 +313,10 @@ def test_the_game_of_a_configuration_is_a_game_config() -> None:
         ({"options": [("a", 1)]}, "options must be a mapping"),
         ({"options": {1: 2}}, "options must be a mapping"),
         ({"driver": {"retries": 1}}, "driver must be DriverOptions"),
-        ({"policy": lambda: None}, r"the policy None, which <lambda>\(\) returned, has no engines"),
+        (
+            {"policy": lambda: None},
+            r"the policy None, which <lambda>\(\) returned, is no language-model policy",
+        ),
     ],
 )
 def test_wrong_fields_are_named(fields: dict[str, Any], told: str) -> None:

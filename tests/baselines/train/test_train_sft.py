@@ -194,7 +194,7 @@ def test_only_what_assistants_wrote_is_trained(model_folder: Path, episodes: Pat
         for trajectory in load_trajectories(episodes)
         for conversation in trajectory.conversations
     )
-    with pytest.raises(ConfigError, match="nothing to learn from"):
+    with pytest.raises(ConfigError, match="nothing to train on"):
         read_lessons([episodes], template, roles=("single",))
 
 

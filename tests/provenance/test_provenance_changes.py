@@ -151,7 +151,7 @@ def test_a_changed_input_is_refused_by_name(
         check_same(place, before, settings_of(place, options, **game))
     assert told in str(refused.value)
     assert refused.value.differences
-    assert "set them back to resume it, give another folder, or --overwrite" in str(refused.value)
+    assert "set them back to resume it, give another folder, or overwrite=True" in str(refused.value)
 
 
 @pytest.mark.parametrize(

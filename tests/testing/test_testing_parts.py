@@ -463,7 +463,11 @@ def source(**changes: Any) -> Callable[[str], list[Task]]:
         (source(rows=(("", "1"), ("b", "2"))), "keys", "has no key"),
         (source(question=f"When? {random.random()} | Name |"), "question", "does not name the columns ['Year']"),
         (source(question="Name Year 1901 1902"), "question", "has every cell of its gold"),
-        (source(specs={"Year": ColumnSpec(("number_near",), ("extract_number",), "much")}), "JSON", "field 'specs.Year'"),
+        (
+            source(specs={"Year": ColumnSpec(("number_near",), ("extract_number",), "much")}),
+            "JSON",
+            "field 'specs.Year'",
+        ),
         (lambda split: [Task(split, f"What is {split}?", answers=("a}b",))], "gold", "is not right"),
     ],
 )  # fmt: skip

@@ -79,3 +79,7 @@ def demo(out: Path, limit: int, tasks: str, fps: float) -> None:
         show_sweep(sweep, out)
     if stopped is not None:
         raise click.exceptions.Exit(130)
+    say(
+        f"Next: open {out / 'report.html'}, or see what every agent did: wideseek view {out / 'width-8'} --open"
+    )
+    say("Next: measure your own policy, starting from examples/plugins/my_policy.py: docs/write-a-policy.md")
